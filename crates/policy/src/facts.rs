@@ -1,0 +1,196 @@
+//! What larder knows of a version.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use units::Timestamp;
+
+/// Largest facts document that is read, in bytes.
+///
+/// Facts hold a dozen short fields (about 1 KiB written); 64 KiB leaves room for what newer
+/// releases add and keeps a damaged or planted file from being loaded whole.
+pub const MAX_FACTS_BYTES: usize = 64 << 10;
+
+/// What larder knows of a version: the one mutable object a version has.
+///
+/// Kept as JSON beside the module tree, indexed in the database, and all that a policy rule may
+/// look at. Fields of a newer release are carried along in [`Facts::unknown`], so that an older
+/// binary which rewrites a document does not lose them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// When larder first stored any file of the version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_seen: Option<Timestamp>,
+    /// The `.info` file, when it is stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub info: Option<FileFacts>,
+    /// The `.mod` file, when it is stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub go_mod: Option<FileFacts>,
+    /// The `.zip` file, when it is stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zip: Option<FileFacts>,
+    /// By which checksum database the hashes were confirmed, or `not configured`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified: Option<String>,
+    /// Fields that this release does not know, kept as they were read.
+    #[serde(flatten)]
+    pub unknown: BTreeMap<String, serde_json::Value>,
+}
+
+/// What larder knows of one stored file.
+///
+/// Fields that this release does not know are dropped when the document is rewritten.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileFacts {
+    /// SHA-256 of the stored bytes, lower-case hex. The `ETag` is made of it.
+    pub sha256: String,
+    /// Length of the stored file in bytes.
+    pub size: u64,
+    /// The `h1:` hash of a zip or a go.mod; an `.info` has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub h1: Option<String>,
+    /// Name of the upstream that the bytes came from.
+    pub origin: String,
+    /// When the file was stored.
+    pub stored: Timestamp,
+}
+
+impl Facts {
+    /// Reads a facts document.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLarge`] past [`MAX_FACTS_BYTES`], [`Error::Malformed`] when the text is not
+    /// the JSON of a facts document. Either way the version is to be hashed again, not fetched.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, Error> {
+        if bytes.len() > MAX_FACTS_BYTES {
+            return Err(Error::TooLarge { size: bytes.len() });
+        }
+        serde_json::from_slice(bytes).map_err(|source| Error::Malformed { source })
+    }
+
+    /// Writes the document as one line of JSON that ends with LF.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLarge`] when [`Facts::from_json`] would refuse to read it again.
+    pub fn to_json(&self) -> Result<Vec<u8>, Error> {
+        let mut bytes = serde_json::to_vec(self).map_err(|source| Error::Malformed { source })?;
+        bytes.push(b'\n');
+        if bytes.len() > MAX_FACTS_BYTES {
+            return Err(Error::TooLarge { size: bytes.len() });
+        }
+        Ok(bytes)
+    }
+}
+
+/// Why a facts document cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The document is longer than [`MAX_FACTS_BYTES`].
+    #[error("facts document is too large ({size} bytes; limit is {MAX_FACTS_BYTES} bytes)")]
+    TooLarge {
+        /// Length of the document in bytes.
+        size: usize,
+    },
+    /// The document is not the JSON of a facts document.
+    #[error("facts document is malformed")]
+    Malformed {
+        /// What the JSON reader said.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Facts {
+        let file = FileFacts {
+            sha256: "ab".repeat(32),
+            size: 1234,
+            h1: Some("h1:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=".to_owned()),
+            origin: "proxy.example.com".to_owned(),
+            stored: Timestamp::from_unix_secs(1_700_000_000),
+        };
+        Facts {
+            first_seen: Some(Timestamp::from_unix_secs(1_600_000_000)),
+            info: None,
+            go_mod: Some(FileFacts { h1: None, ..file.clone() }),
+            zip: Some(file),
+            verified: Some("sum.golang.org".to_owned()),
+            unknown: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn facts_survive_a_round_trip() {
+        let facts = sample();
+        assert_eq!(Facts::from_json(&facts.to_json().unwrap()).unwrap(), facts);
+    }
+
+    #[test]
+    fn empty_facts_are_an_empty_object() {
+        assert_eq!(Facts::default().to_json().unwrap(), b"{}\n");
+        assert_eq!(Facts::from_json(b"{}").unwrap(), Facts::default());
+    }
+
+    #[test]
+    fn times_are_written_as_rfc_3339() {
+        let text = String::from_utf8(sample().to_json().unwrap()).unwrap();
+        assert!(text.contains(r#""first_seen":"2020-09-13T12:26:40Z""#), "{text}");
+    }
+
+    #[test]
+    fn fields_of_a_newer_release_are_carried_along() {
+        let text = br#"{"verified":"not configured","attested":{"by":["a","b"]}}"#;
+        let facts = Facts::from_json(text).unwrap();
+        let again = String::from_utf8(facts.to_json().unwrap()).unwrap();
+        assert!(again.contains(r#""attested":{"by":["a","b"]}"#), "{again}");
+        assert_eq!(facts.verified.as_deref(), Some("not configured"));
+    }
+
+    #[test]
+    fn unknown_fields_of_a_file_are_tolerated() {
+        let text = br#"{"zip":{"sha256":"00","size":1,"origin":"x",
+            "stored":"2024-01-01T00:00:00Z","packer":"git"}}"#;
+        assert_eq!(Facts::from_json(text).unwrap().zip.unwrap().size, 1);
+    }
+
+    #[test]
+    fn a_document_at_the_bound_is_read_and_one_byte_more_is_not() {
+        let pad = |len: usize| {
+            let mut text = b"{}".to_vec();
+            text.resize(len, b' ');
+            text
+        };
+        assert!(Facts::from_json(&pad(MAX_FACTS_BYTES)).is_ok());
+        let size = MAX_FACTS_BYTES + 1;
+        assert!(matches!(
+            Facts::from_json(&pad(size)),
+            Err(Error::TooLarge { size: found }) if found == size
+        ));
+    }
+
+    #[test]
+    fn what_could_not_be_read_again_is_not_written() {
+        let with = |len: usize| Facts { verified: Some("x".repeat(len)), ..Facts::default() };
+        let frame = with(0).to_json().unwrap().len();
+        assert!(with(MAX_FACTS_BYTES - frame).to_json().is_ok());
+        assert!(matches!(with(MAX_FACTS_BYTES - frame + 1).to_json(), Err(Error::TooLarge { .. })));
+    }
+
+    #[test]
+    fn broken_documents_are_malformed() {
+        for text in ["", "[]", "null", "{", r#"{"zip":{}}"#, r#"{"first_seen":"yesterday"}"#] {
+            assert!(
+                matches!(Facts::from_json(text.as_bytes()), Err(Error::Malformed { .. })),
+                "{text}"
+            );
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Where a database is asked: through a proxy that supports it, else directly.
+
+use std::{sync::Arc, time::Duration};
+
+use gomod::SumdbRequest;
+use outbound::{Client, Coding, Credential, Get};
+use percent_encoding::percent_decode_str;
+use policy::address::Word;
+use tokio::sync::Mutex;
+use units::Timestamp;
+use url::Url;
+
+use crate::{Database, Error};
+
+/// How long a choice holds before the proxies are asked again.
+const CHOICE_LIFE: Duration = Duration::from_mins(10);
+/// A database or proxy answers within these, or not. Clients have no limit of their own.
+const FIRST_BYTE: Duration = Duration::from_secs(10);
+const WHOLE: Duration = Duration::from_secs(30);
+/// The body of `supported` is of no interest.
+const MAX_SUPPORTED_BYTES: u64 = 64 << 10;
+
+/// The places of one database, in order.
+#[derive(Debug)]
+pub(crate) struct Bases {
+    bases: Vec<Base>,
+    chosen: Mutex<Option<(usize, Timestamp)>>,
+}
+
+/// One place.
+#[derive(Debug, Clone)]
+pub(crate) struct Base {
+    url: Url,
+    /// Host, port and path, without userinfo.
+    pub(crate) name: Arc<str>,
+    credential: Option<Credential>,
+    /// Whether this is below a GOPROXY server, which says by `supported` whether it relays.
+    through_proxy: bool,
+}
+
+impl Bases {
+    pub(crate) fn new(database: &Database) -> Self {
+        let through = format!("/sumdb/{}", database.name.as_str());
+        let bases = database.urls.iter().map(|url| Base::new(url, &through)).collect();
+        Self { bases, chosen: Mutex::new(None) }
+    }
+
+    /// Gives the bases below `prefix` a credential.
+    pub(crate) fn add_credential(&mut self, prefix: &Url, credential: &Credential) {
+        let path = prefix.path().trim_end_matches('/');
+        for base in &mut self.bases {
+            let rest = base.url.path().strip_prefix(path);
+            let below = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            if below && base.url.origin() == prefix.origin() {
+                base.credential = Some(credential.clone());
+            }
+        }
+    }
+
+    /// The base to ask, as `go` chooses it: the first proxy that supports the database; 404 and 410
+    /// lead on to the next, any other trouble is an error and not a reason to go past a proxy.
+    /// Source: protocol.md §9, sumdb.md §2.1. One caller asks, the others wait for its choice.
+    pub(crate) async fn choose(
+        &self,
+        client: &Client,
+        via: &Arc<str>,
+        now: Timestamp,
+    ) -> Result<&Base, Error> {
+        let mut chosen = self.chosen.lock().await;
+        let fresh = |since: Timestamp| now.since(since).is_some_and(|age| age < CHOICE_LIFE);
+        let held = chosen.filter(|(_, since)| fresh(*since)).and_then(|(at, _)| self.bases.get(at));
+        if let Some(base) = held {
+            return Ok(base);
+        }
+        for (at, base) in self.bases.iter().enumerate() {
+            // The last place is asked in any case: its answers will tell.
+            let last = at + 1 == self.bases.len();
+            if last || !base.through_proxy || base.supports(client, via).await? {
+                *chosen = Some((at, now));
+                return Ok(base);
+            }
+        }
+        Err(Error::Unavailable {
+            source_name: Arc::from("checksum database"),
+            timeout: false,
+            reason: "no place to ask is configured".to_owned(),
+            retry_after: None,
+        })
+    }
+}
+
+impl Base {
+    fn new(url: &Url, through: &str) -> Self {
+        let mut url = url.clone();
+        let decode = |text| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let user = decode(url.username());
+        let password = url.password().map(decode).unwrap_or_default();
+        let secret = !(user.is_empty() && password.is_empty());
+        let credential = secret.then(|| Credential::Basic { user, password: password.into() });
+        // Both fail only for URLs that cannot hold userinfo.
+        let _never = url.set_username("");
+        let _never = url.set_password(None);
+        url.set_fragment(None);
+        let path = url.path().trim_end_matches('/').to_owned();
+        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        let name = format!("{}{port}{path}", url.host_str().unwrap_or_default()).into();
+        Self { url, name, credential, through_proxy: path.ends_with(through) }
+    }
+
+    /// A question below this base. `tail` is escaped as on the wire.
+    pub(crate) fn get(&self, tail: &str, max_bytes: u64, via: &Arc<str>) -> Get {
+        let mut url = self.url.clone();
+        url.set_path(&format!("{}/{tail}", self.url.path().trim_end_matches('/')));
+        Get {
+            url,
+            name: Arc::clone(&self.name),
+            credential: self.credential.clone(),
+            word: Word::Operator,
+            first_byte: FIRST_BYTE,
+            whole: WHOLE,
+            max_bytes,
+            via: Arc::clone(via),
+            coding: Coding::Identity,
+        }
+    }
+
+    async fn supports(&self, client: &Client, via: &Arc<str>) -> Result<bool, Error> {
+        let question = self.get(&tail(&SumdbRequest::Supported), MAX_SUPPORTED_BYTES, via);
+        match client.get(question).await {
+            Ok(_answer) => Ok(true),
+            Err(outbound::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(self.told(error)),
+        }
+    }
+
+    /// What an error of the connection means for the caller.
+    pub(crate) fn told(&self, error: outbound::Error) -> Error {
+        use outbound::Error as Outer;
+        let source_name = Arc::clone(&self.name);
+        match error {
+            Outer::NotFound { status, text, .. } => {
+                Error::NotFound { status, text: text.map(|text| text.as_str().to_owned()) }
+            }
+            Outer::BadBody { reason, .. } => Error::Invalid { source_name, reason },
+            Outer::Status { status, retry_after, .. } => {
+                let reason = format!("it answered {status}");
+                Error::Unavailable { source_name, timeout: false, reason, retry_after }
+            }
+            Outer::Timeout { phase, .. } => {
+                let reason = format!("no answer in time ({phase})");
+                Error::Unavailable { source_name, timeout: true, reason, retry_after: None }
+            }
+            Outer::Unreachable { reason, .. } | Outer::Redirect { reason, .. } => {
+                Error::Unavailable { source_name, timeout: false, reason, retry_after: None }
+            }
+            other => {
+                let reason = other.to_string();
+                Error::Unavailable { source_name, timeout: false, reason, retry_after: None }
+            }
+        }
+    }
+}
+
+/// The path of a question below its base, `!` written as `go` writes it.
+pub(crate) fn tail(request: &SumdbRequest) -> String {
+    match request {
+        SumdbRequest::Supported => "supported".to_owned(),
+        SumdbRequest::Latest => "latest".to_owned(),
+        SumdbRequest::Tile(path) => path.clone(),
+        SumdbRequest::Lookup(module) => {
+            let (path, version) = (module.path().escaped(), module.version().escaped());
+            format!("lookup/{path}@{version}").replace('!', "%21")
+        }
+    }
+}

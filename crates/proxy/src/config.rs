@@ -1,0 +1,48 @@
+//! Ages and limits of the use-cases.
+
+use std::time::Duration;
+
+use units::ByteSize;
+
+/// Configuration of the room, resolved: every value is checked by `cli::config`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Serve only what is stored; `list` then names versions whose zip is here. Default: false.
+    pub offline: bool,
+    /// For how long `list` and `@latest` are fresh. Default: 1 minute. Zero: every request refreshes.
+    pub list_fresh: Duration,
+    /// For how long beyond freshness the old `list` or `@latest` is given at once while one background
+    /// refresh runs. Default: 4 minutes (five in all).
+    pub list_stale: Duration,
+    /// How old an answer to a branch or commit query may be when the source fails. Default: 10 minutes.
+    pub query_stale_on_error: Duration,
+    /// For how long "does not exist" is fresh. Default: 1 minute.
+    pub negative_fresh: Duration,
+    /// For how long a refused file (a bad zip, say) is refused again without asking. Default: 10 minutes.
+    pub refused_fresh: Duration,
+    /// For how long one caller waits for a flight. Default: 10 minutes.
+    pub waiter_timeout: Duration,
+    /// How many flights fetch at once; further ones queue in order. Default: 256.
+    pub max_flights: usize,
+    /// Memory for hot answers. Default: 64 MiB.
+    pub shelf_size: ByteSize,
+    /// How many zip files are kept open. Default: 1024.
+    pub open_files: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            offline: false,
+            list_fresh: Duration::from_mins(1),
+            list_stale: Duration::from_mins(4),
+            query_stale_on_error: Duration::from_mins(10),
+            negative_fresh: Duration::from_mins(1),
+            refused_fresh: Duration::from_mins(10),
+            waiter_timeout: Duration::from_mins(10),
+            max_flights: 256,
+            shelf_size: ByteSize(64 << 20),
+            open_files: 1024,
+        }
+    }
+}

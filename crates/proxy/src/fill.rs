@@ -1,0 +1,297 @@
+//! Files of a version: from memory, from the store, else fetched, judged, released and published.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gomod::{Query, Request};
+use tracing::{debug, warn};
+use units::Timestamp;
+use upstream::Upstream;
+
+use crate::flights::{self, Landing, Phase, Pilot, Purpose, Watch};
+use crate::load::{Target, load};
+use crate::publish::{Publication, publish, publish_info};
+use crate::shelf::{Absent, Entry, Stored};
+use crate::{Answer, Body, Error, Fetching, Kind, Outcome, Rooms, facts, zip};
+
+/// For how long an outage that one file met is given again without asking: the next request gets its answer at
+/// once, and a repaired source is noticed soon.
+const OUTAGE_FRESH: Duration = Duration::from_secs(1);
+
+/// Answers for a file of a version.
+pub(crate) async fn answer(
+    rooms: &Arc<Rooms>,
+    request: Request,
+    fetching: Fetching,
+    now: Timestamp,
+) -> Result<Answer, Error> {
+    if let Some(known) = remembered(rooms, &request, now) {
+        return known;
+    }
+    let purpose = match fetching {
+        Fetching::Allowed => Purpose::Fetch,
+        Fetching::CachedOnly => Purpose::Load,
+    };
+    let mut watch = board(rooms, purpose, request.clone());
+    let phase = watch.progress(rooms.config.waiter_timeout, &request).await?;
+    match phase {
+        Phase::Landed(Ok(landing)) => landed(rooms, &watch, landing, &request),
+        Phase::Landed(Err(error)) => Err(error),
+        Phase::Streaming(live) => {
+            let body = Body::Live { parts: live.parts(watch.phases()), len: live.len };
+            let outcome = if watch.joined { Outcome::Collapsed } else { Outcome::Miss };
+            Ok(Answer { kind: Kind::Zip, body, validators: None, outcome, fresh_for: None })
+        }
+        Phase::Boarding => Err(Error::fault("a flight reported progress without any")),
+    }
+}
+
+/// What memory says: an entry that is neither missing nor expired, or a remembered verdict.
+fn remembered(rooms: &Rooms, request: &Request, now: Timestamp) -> Option<Result<Answer, Error>> {
+    if let Some(error) = rooms.refusals.find(request, now) {
+        return Some(Err(error));
+    }
+    match &*rooms.shelf.get(request)? {
+        Entry::Stored(stored) => Some(Ok(stored.answer(Outcome::Hit))),
+        Entry::Denied(denial) => Some(Err(Error::Denied(denial.clone()))),
+        Entry::Absent(absent) => {
+            let fresh_for = absent.fresh_for(&rooms.config, now)?;
+            Some(Err(absent.error(fresh_for)))
+        }
+        Entry::Kept(_) => None,
+    }
+}
+
+fn board(rooms: &Arc<Rooms>, purpose: Purpose, request: Request) -> Watch {
+    flights::join(rooms, (purpose, request), |pilot| Box::pin(fly(pilot)))
+}
+
+/// The answer from what a flight came back with.
+pub(crate) fn landed(
+    rooms: &Rooms,
+    watch: &Watch,
+    landing: Landing,
+    request: &Request,
+) -> Result<Answer, Error> {
+    let outcome = match landing.outcome {
+        Outcome::Miss if watch.joined => Outcome::Collapsed,
+        outcome => outcome,
+    };
+    let Some(entry) = landing.entry else {
+        return Err(Error::NotHere { what: name_of(request) });
+    };
+    match &*entry {
+        Entry::Stored(stored) => Ok(stored.answer(outcome)),
+        Entry::Kept(kept) => {
+            let fresh_for = kept.fresh_for(rooms.clock.now()).unwrap_or_default();
+            Ok(kept.answer(outcome, fresh_for))
+        }
+        Entry::Denied(denial) => Err(Error::Denied(denial.clone())),
+        Entry::Absent(absent) => Err(absent.error(rooms.config.negative_fresh)),
+    }
+}
+
+/// One file's flight: load, else fetch.
+async fn fly(pilot: Pilot) {
+    let rooms = Arc::clone(&pilot.rooms);
+    let Some(target) = Target::of(pilot.request()) else {
+        pilot.land(Err(Error::fault("not a file of a version")));
+        return;
+    };
+    match load(&rooms, &target).await {
+        Ok(None) if pilot.may_fetch() => {}
+        Ok(entry) => {
+            if let Some(entry) = &entry {
+                rooms.shelf.put(pilot.request().clone(), Arc::clone(entry));
+            }
+            return pilot.land(Ok(Landing { entry, outcome: Outcome::Hit }));
+        }
+        Err(error) => return pilot.land(Err(error)),
+    }
+    let fetched = {
+        let turn = rooms.flights.turn().await;
+        match turn {
+            Ok(_turn) => fetch(&pilot, &target).await,
+            Err(error) => Err(error),
+        }
+    };
+    if let Err(error) = fetched {
+        let error = failed(&rooms, pilot.request(), &target, error).await;
+        pilot.land(Err(error));
+    }
+}
+
+/// Fetches, judges, releases and publishes.
+async fn fetch(pilot: &Pilot, target: &Target) -> Result<(), Error> {
+    let rooms = &pilot.rooms;
+    if let Some(denial) = rooms.denial(target) {
+        return refuse(pilot, target, denial).await;
+    }
+    match target.kind {
+        Kind::Zip => zip::fetch(pilot, target).await,
+        Kind::Mod => fetch_mod(pilot, target).await,
+        _ => fetch_info(pilot, target).await,
+    }
+}
+
+/// Rules judge modules that exist: 404 if it does not, else the refusal. Its zip is not fetched for that.
+async fn refuse(pilot: &Pilot, target: &Target, denial: policy::Denial) -> Result<(), Error> {
+    let query = Query::Version(target.module.version().clone());
+    pilot.rooms.chain.info(target.module.path(), &query).await?;
+    let entry = Arc::new(Entry::Denied(denial));
+    pilot.rooms.shelf.put(pilot.request().clone(), Arc::clone(&entry));
+    pilot.land(Ok(Landing { entry: Some(entry), outcome: Outcome::Miss }));
+    Ok(())
+}
+
+/// A cold `.info`: asked for alone; its `.mod` is fetched beside it, since clients ask for that next.
+async fn fetch_info(pilot: &Pilot, target: &Target) -> Result<(), Error> {
+    let rooms = &pilot.rooms;
+    let query = Query::Version(target.module.version().clone());
+    let beside = board(rooms, Purpose::Fetch, Request::Mod(target.module.clone()));
+    drop(beside);
+    let info = rooms.chain.info(target.module.path(), &query).await?;
+    let stored =
+        Stored::small(Kind::Info, target.module.clone(), info.bytes.clone(), rooms.clock.now());
+    let entry = Arc::new(Entry::Stored(stored));
+    rooms.shelf.put(pilot.request().clone(), Arc::clone(&entry));
+    pilot.land(Ok(Landing { entry: Some(entry), outcome: Outcome::Miss }));
+    if let Err(error) = publish_info(rooms, target, info).await {
+        unpublished(rooms, pilot.request(), target, &error);
+    }
+    Ok(())
+}
+
+/// A cold `.mod`: that file only, never its zip.
+async fn fetch_mod(pilot: &Pilot, target: &Target) -> Result<(), Error> {
+    let rooms = &pilot.rooms;
+    let source = source(rooms, target).await?;
+    let (fetched, record) =
+        tokio::join!(source.go_mod(&target.module), rooms.sumdb.record(&target.module));
+    let go_mod = fetched?;
+    let checked = modzip::Checked::go_mod(&target.module, &go_mod.bytes)
+        .map_err(|error| invalid(target, &go_mod.origin, &error))?;
+    let verified = confirm(record, &checked, target, &go_mod.origin)?;
+    // `.mod` stays open whatever the rules say of the module: graphs need it.
+    let pass = policy::Policy::pass_go_mod(&target.module);
+    let now = rooms.clock.now();
+    let entry = Arc::new(Entry::Stored(Stored::small(
+        Kind::Mod,
+        target.module.clone(),
+        go_mod.bytes.clone(),
+        now,
+    )));
+    let staged = stage(rooms, go_mod.bytes).await?;
+    rooms.shelf.put(pilot.request().clone(), Arc::clone(&entry));
+    pilot.release(&verified, &pass, &checked, entry)?;
+    let origin = go_mod.origin;
+    let publication =
+        Publication { target: target.clone(), staged, checked, verified, pass, origin };
+    if let Err(error) = publish(rooms, publication).await {
+        unpublished(rooms, pilot.request(), target, &error);
+    }
+    Ok(())
+}
+
+async fn stage(rooms: &Rooms, bytes: Bytes) -> Result<store::Staged, Error> {
+    let mut staged = rooms.store.stage().await?;
+    staged.write(bytes).await?;
+    Ok(staged)
+}
+
+/// The chain, with the source of this version's other files first.
+pub(crate) async fn source(rooms: &Rooms, target: &Target) -> Result<Arc<dyn Upstream>, Error> {
+    let facts = facts::read(rooms, &target.module).await?;
+    Ok(match facts::origin(&facts) {
+        Some(origin) => rooms.chain.pinned(&origin),
+        None => Arc::clone(&rooms.chain) as Arc<dyn Upstream>,
+    })
+}
+
+/// The database's word on checked content.
+pub(crate) fn confirm(
+    record: Result<sumdb::Record, sumdb::Error>,
+    checked: &modzip::Checked,
+    target: &Target,
+    origin: &upstream::Origin,
+) -> Result<sumdb::Verified, Error> {
+    let record = record.map_err(|error| Error::Sumdb(Arc::new(error)))?;
+    record.confirm(checked).map_err(|mismatch| invalid(target, origin, &mismatch))
+}
+
+/// Content that breaks a rule: 502 with the reason, remembered, not stored.
+pub(crate) fn invalid(
+    target: &Target,
+    origin: &upstream::Origin,
+    reason: &dyn std::fmt::Display,
+) -> Error {
+    Error::Upstream(Arc::new(upstream::Error::Invalid {
+        what: target.to_string(),
+        origin: origin.clone(),
+        reason: reason.to_string(),
+    }))
+}
+
+/// Remembers a failed fetch as its kind deserves, and lets a kept "does not exist" stand in for an outage.
+async fn failed(rooms: &Rooms, request: &Request, target: &Target, error: Error) -> Error {
+    let now = rooms.clock.now();
+    if let Some(absent) = absent(&error, now) {
+        if target.kind == Kind::Info {
+            crate::mutable::keep_absent(rooms, request, &absent).await;
+        }
+        let error = absent.error(rooms.config.negative_fresh);
+        rooms.shelf.put(request.clone(), Arc::new(Entry::Absent(absent)));
+        return error;
+    }
+    if !error.is_outage() {
+        return error;
+    }
+    let lasting = matches!(&error, Error::Upstream(cause)
+        if matches!(**cause, upstream::Error::Invalid { .. }));
+    if lasting {
+        warn!(module = %target.module, %error, "{target} was refused: {error}");
+        rooms.metrics.refused();
+        rooms.refusals.remember(
+            request.clone(),
+            error.clone(),
+            now.plus(rooms.config.refused_fresh),
+        );
+        return error;
+    }
+    debug!(module = %target.module, %error, "{target} was not fetched: {error}");
+    if target.kind == Kind::Info
+        && let Some(absent) = crate::mutable::kept_absent(rooms, request).await
+    {
+        return absent.error(Duration::ZERO);
+    }
+    rooms.refusals.remember(request.clone(), error.clone(), now.plus(OUTAGE_FRESH));
+    error
+}
+
+/// The negative answer in a source's 404 or 410.
+pub(crate) fn absent(error: &Error, now: Timestamp) -> Option<Absent> {
+    let Error::Upstream(error) = error else { return None };
+    let upstream::Error::NotFound { status, text, .. } = &**error else { return None };
+    let text = text.clone().unwrap_or_else(|| format!("not found: {error}"));
+    Some(Absent { status: *status, text, fetched: now })
+}
+
+/// Clients have the bytes, the store does not: forget them, so that the next request fetches again.
+pub(crate) fn unpublished(rooms: &Rooms, request: &Request, target: &Target, error: &Error) {
+    rooms.shelf.remove(request);
+    rooms.metrics.unpublished();
+    warn!(module = %target.module, %error, "{target} was served but not stored: {error}");
+}
+
+/// What a request asks for, in words for errors.
+pub(crate) fn name_of(request: &Request) -> String {
+    match request {
+        Request::List(path) => format!("the version list of {path}"),
+        Request::Latest(path) => format!("the latest version of {path}"),
+        Request::Info(path, query) => format!("{path}@{}", query.as_str()),
+        Request::Mod(module) => format!("the go.mod of {module}"),
+        Request::Zip(module) => format!("the zip of {module}"),
+        Request::Sumdb(path) => format!("checksum database path {}", path.as_str()),
+    }
+}

@@ -1,0 +1,245 @@
+//! What happens when a version or a look-up is asked for: hit, fill, verify, publish, refresh, collect.
+//!
+//! [`Proxy::hit`] is the hot path: one look-up in memory. [`Proxy::answer`] is everything else. It
+//! starts or joins a *flight*: one detached task on the fill runtime that loads, fetches, verifies and
+//! publishes, and which every caller who wants the same thing watches. A caller that leaves cancels
+//! nothing.
+//!
+//! The proofs of the lower rooms meet here: only [`publish`](mod@publish) creates module files in the store, and
+//! only with content that `modzip` checked, `sumdb` confirmed and `policy` let pass.
+
+mod answer;
+mod clock;
+mod config;
+mod error;
+mod facts;
+mod fill;
+mod flights;
+mod follow;
+mod fsck;
+mod housekeeping;
+mod load;
+mod lookup;
+mod metrics;
+mod mutable;
+mod publish;
+mod shelf;
+mod zip;
+
+use std::sync::Arc;
+
+use auth::Permitted;
+use gomod::{ModulePath, Query, Request};
+use units::Timestamp;
+
+pub use answer::{Answer, Body, Kind, LiveParts, Outcome, Validators};
+pub use clock::Clock;
+pub use config::Config;
+pub use error::Error;
+pub use fsck::{Damage, FsckReport, Reindex, fsck};
+pub use metrics::Metrics;
+
+use flights::Flights;
+use housekeeping::Ledger;
+use shelf::{Refusals, Shelf};
+
+/// May the network be used for this request?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fetching {
+    /// Yes, when the store has no answer.
+    Allowed,
+    /// No: `/cached-only`, `Disable-Module-Fetch`.
+    CachedOnly,
+}
+
+/// What a [`Proxy`] is built from.
+#[derive(Debug)]
+pub struct Parts {
+    /// Ages and limits.
+    pub config: Config,
+    /// Where module files live.
+    pub store: store::Store,
+    /// What can be rebuilt: kept answers, sizes, last use.
+    pub index: Option<db::Index>,
+    /// Where versions come from.
+    pub chain: Arc<upstream::Chain>,
+    /// Checksum databases that are relayed.
+    pub sumdb: sumdb::Sumdb,
+    /// Names that are never asked of anyone public.
+    pub private: policy::Private,
+    /// Names that are never looked up in a public checksum database (GONOSUMDB), besides the private ones.
+    pub no_sumdb: policy::Private,
+    /// What may be used.
+    pub policy: policy::Policy,
+    /// The room's clock handle.
+    pub clock: Clock,
+    /// The room's series.
+    pub metrics: Metrics,
+    /// The multi-thread runtime on which flights run.
+    pub fill: tokio::runtime::Handle,
+}
+
+/// The use-cases of a module proxy. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Proxy {
+    rooms: Arc<Rooms>,
+}
+
+/// Everything that a flight needs; shared by all of them.
+#[derive(Debug)]
+pub(crate) struct Rooms {
+    config: Config,
+    store: store::Store,
+    index: Option<db::Index>,
+    chain: Arc<upstream::Chain>,
+    sumdb: sumdb::Sumdb,
+    private: policy::Private,
+    no_sumdb: policy::Private,
+    policy: policy::Policy,
+    clock: Clock,
+    metrics: Metrics,
+    shelf: Shelf,
+    refusals: Refusals,
+    flights: Flights,
+    ledger: Ledger,
+}
+
+impl Proxy {
+    /// Builds the use-cases over the given rooms. Starts nothing: see [`Proxy::run`].
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let rooms = Rooms {
+            shelf: Shelf::new(parts.config.shelf_size.0, parts.config.open_files),
+            flights: Flights::new(parts.fill, parts.config.max_flights, parts.metrics.clone()),
+            refusals: Refusals::default(),
+            ledger: Ledger::default(),
+            config: parts.config,
+            store: parts.store,
+            index: parts.index,
+            chain: parts.chain,
+            sumdb: parts.sumdb,
+            private: parts.private,
+            no_sumdb: parts.no_sumdb,
+            policy: parts.policy,
+            clock: parts.clock,
+            metrics: parts.metrics,
+        };
+        Self { rooms: Arc::new(rooms) }
+    }
+
+    /// Answers from memory, or not at all.
+    ///
+    /// The hot path: no await, no lock held on return, no database, no file opened. `None` means "ask
+    /// [`answer`](Self::answer)", never "does not exist".
+    #[must_use]
+    pub fn hit(&self, request: &Permitted<Request>, now: Timestamp) -> Option<Answer> {
+        let entry = self.rooms.shelf.get(request.get())?;
+        let answer = entry.fresh_answer(now)?;
+        if let Some(module) = entry.first_use() {
+            self.rooms.ledger.used(module, now);
+        }
+        Some(answer)
+    }
+
+    /// Answers from the store or from upstream; joins the flight for the same thing when one runs.
+    ///
+    /// Cancel safe: dropping the future leaves the flight running, and what it fetches is kept.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]: each variant is one kind of answer for the client.
+    pub async fn answer(
+        &self,
+        request: Permitted<Request>,
+        fetching: Fetching,
+        now: Timestamp,
+    ) -> Result<Answer, Error> {
+        let request = request.into_inner();
+        let fetching = if self.rooms.config.offline { Fetching::CachedOnly } else { fetching };
+        if let Some(path) = request.module() {
+            self.rooms.judge_private(path)?;
+        }
+        match &request {
+            Request::Sumdb(path) => lookup::relay(&self.rooms, path, fetching, now).await,
+            Request::List(_) | Request::Latest(_) | Request::Info(_, Query::Revision(_)) => {
+                mutable::answer(&self.rooms, request, fetching, now).await
+            }
+            Request::Info(_, Query::Version(_)) | Request::Mod(_) | Request::Zip(_) => {
+                fill::answer(&self.rooms, request, fetching, now).await
+            }
+        }
+    }
+
+    /// What is not as it should be, as (reason slug, sentence): for `/readyz` and `larder_degraded`.
+    #[must_use]
+    pub fn degraded(&self) -> Vec<(&'static str, String)> {
+        self.rooms.degraded()
+    }
+
+    /// The reasons that [`degraded`](Self::degraded) may name: a bounded label set.
+    pub const DEGRADED_REASONS: [&'static str; 4] =
+        ["store_full", "store_read_only", "index_lost", "upstream_down"];
+
+    /// Does the late work (index rows, `list` files, last use) until `stop`, then a last time.
+    ///
+    /// The caller owns the task. Cancel safe: what was not written is rebuilt by `fsck --reindex`.
+    pub async fn run(&self, stop: tokio_util::sync::CancellationToken) {
+        housekeeping::run(&self.rooms, stop).await;
+    }
+
+    /// Waits until the running flights have ended, at most until `deadline` runs out; returns how many were left.
+    pub async fn drain(&self, deadline: std::time::Duration) -> usize {
+        self.rooms.flights.drain(deadline).await
+    }
+}
+
+impl Rooms {
+    /// Private names are judged before anything else and never asked of anyone public.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Private`] until there is a source for private modules.
+    fn judge_private(&self, path: &ModulePath) -> Result<(), Error> {
+        Self::judge_by(&self.private, path)
+    }
+
+    /// As [`judge_private`](Self::judge_private), for the checksum database.
+    fn judge_lookup(&self, path: &ModulePath) -> Result<(), Error> {
+        self.judge_private(path)?;
+        Self::judge_by(&self.no_sumdb, path)
+    }
+
+    fn judge_by(names: &policy::Private, path: &ModulePath) -> Result<(), Error> {
+        let Some(found) = names.find(path) else { return Ok(()) };
+        Err(Error::Private {
+            path: path.clone(),
+            pattern: found.pattern.to_owned(),
+            source_name: found.source.to_owned(),
+        })
+    }
+
+    fn degraded(&self) -> Vec<(&'static str, String)> {
+        let mut reasons = Vec::new();
+        match self.store.degraded() {
+            Some(store::Degraded::ReadOnly) => {
+                reasons.push(("store_read_only", "the data folder is read-only: hits only".into()));
+            }
+            Some(full) => reasons.push(("store_full", format!("fills are stopped: {full}"))),
+            None => {}
+        }
+        if self.index.is_none() {
+            reasons.push(("index_lost", "the index cannot be used: answers are not kept".into()));
+        }
+        for (origin, trouble) in self.chain.health() {
+            if let Some(trouble) = trouble {
+                reasons.push(("upstream_down", format!("{origin}: {trouble}")));
+            }
+        }
+        reasons
+    }
+}
+
+// The surface may import this room only (DESIGN.md, Rooms): what the public face holds is nameable through it.
+pub use store::BodyPart;
+pub use sumdb::Error as SumdbError;
+pub use upstream::{Error as UpstreamError, Trouble};

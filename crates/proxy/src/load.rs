@@ -1,0 +1,126 @@
+//! From the store into memory.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gomod::{ModVer, Query, Request};
+use store::{Key, Object};
+
+use crate::flights::blocking;
+use crate::shelf::{Entry, Stored, StoredBody};
+use crate::{Error, Kind, Rooms, Validators, facts};
+
+/// A file of a version, as a request names it.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) kind: Kind,
+    pub(crate) module: ModVer,
+}
+
+impl Target {
+    /// The file that `request` asks for; `None` for lists, queries and look-ups.
+    pub(crate) fn of(request: &Request) -> Option<Self> {
+        let (kind, module) = match request {
+            Request::Info(path, Query::Version(version)) => {
+                (Kind::Info, ModVer::new(path.clone(), version.clone()).ok()?)
+            }
+            Request::Mod(module) => (Kind::Mod, module.clone()),
+            Request::Zip(module) => (Kind::Zip, module.clone()),
+            _ => return None,
+        };
+        Some(Self { kind, module })
+    }
+
+    pub(crate) fn key(&self) -> Key<'_> {
+        match self.kind {
+            Kind::Mod => Key::Mod(&self.module),
+            Kind::Zip => Key::Zip(&self.module),
+            _ => Key::Info(&self.module),
+        }
+    }
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let file = match self.kind {
+            Kind::Mod => "go.mod",
+            Kind::Zip => "zip",
+            _ => "info",
+        };
+        write!(f, "{} ({file})", self.module)
+    }
+}
+
+/// The stored file as a hot entry; `None` when it is not stored.
+///
+/// # Errors
+///
+/// The store's own trouble; a stored zip without facts that breaks a zip rule.
+pub(crate) async fn load(rooms: &Rooms, target: &Target) -> Result<Option<Arc<Entry>>, Error> {
+    let Some(object) = rooms.store.open(&target.key(), None).await? else { return Ok(None) };
+    if let Some(denial) = rooms.denial(target) {
+        return Ok(Some(Arc::new(Entry::Denied(denial))));
+    }
+    let modified = object.modified;
+    let stored = match object.body {
+        store::Body::Memory(bytes) => {
+            Stored::small(target.kind, target.module.clone(), bytes, modified)
+        }
+        store::Body::File { ref file, len } => {
+            let sha256 = digest(rooms, target, &object).await?;
+            let validators = Validators::new(&sha256, modified, len);
+            let body = StoredBody::File { file: Arc::clone(file), len };
+            Stored::new(target.kind, target.module.clone(), body, validators)
+        }
+    };
+    Ok(Some(Arc::new(Entry::Stored(stored))))
+}
+
+impl Rooms {
+    /// The refusal for this file, if a rule speaks against it. `.mod` stays open: graphs need it.
+    pub(crate) fn denial(&self, target: &Target) -> Option<policy::Denial> {
+        if target.kind == Kind::Mod {
+            return None;
+        }
+        let subject = policy::Subject {
+            module: target.module.path(),
+            version: Some(target.module.version()),
+            facts: None,
+        };
+        self.policy.judge(subject).err()
+    }
+}
+
+/// The SHA-256 of a stored file: from its facts, else by reading it again (a copied-in cache, lost facts).
+async fn digest(rooms: &Rooms, target: &Target, object: &Object) -> Result<String, Error> {
+    let len = object.len();
+    let facts = facts::read(rooms, &target.module).await?;
+    if let Some(known) = facts::of(&facts, target.kind).filter(|known| known.size == len) {
+        return Ok(known.sha256.clone());
+    }
+    let checked = check_again(target, object).await?;
+    let known = facts::file_facts(&checked, "found in the store", object.modified);
+    let sha256 = known.sha256.clone();
+    facts::update(rooms, &target.module, |facts| facts::set(facts, target.kind, known.clone()))
+        .await;
+    Ok(sha256)
+}
+
+/// Hashes and judges a stored file as if it had just arrived.
+pub(crate) async fn check_again(
+    target: &Target,
+    object: &Object,
+) -> Result<modzip::Checked, Error> {
+    let module = target.module.clone();
+    let name = target.to_string();
+    let damaged = move |error: &dyn std::fmt::Display| {
+        Error::fault(format!("stored {name} is damaged ({error}): run larder fsck"))
+    };
+    if target.kind != Kind::Zip {
+        let bytes: Bytes = object.bytes(gomod::modfile::MAX_MOD_BYTES).await?;
+        return modzip::Checked::go_mod(&module, &bytes).map_err(|error| damaged(&error));
+    }
+    let reader = object.part().reader();
+    let checked = blocking(move || modzip::check(&module, reader)).await?;
+    checked.map_err(|error| damaged(&error))
+}

@@ -1,0 +1,166 @@
+//! Publication: create if absent, then facts, index and list, in that order.
+//!
+//! Clients were answered on release; what is here makes the bytes last. A crash at any point leaves either no file
+//! or a whole one: the store renames complete, synced files into place, and everything behind it (facts, `.ziphash`,
+//! index row, `list`) can be made again from the file itself.
+
+use std::io::Read as _;
+
+use bytes::Bytes;
+use modzip::{Checked, CheckedKind};
+use policy::Pass;
+use store::{BodyPart, Created, Key, Object, Staged};
+use sumdb::Verified;
+use tracing::{error, warn};
+
+use crate::flights::blocking;
+use crate::load::{Target, check_again};
+use crate::shelf::sha256_hex;
+use crate::{Error, Kind, Rooms, facts};
+
+/// A module file with both proofs, ready to be published.
+#[derive(Debug)]
+pub(crate) struct Publication {
+    pub(crate) target: Target,
+    pub(crate) staged: Staged,
+    pub(crate) checked: Checked,
+    pub(crate) verified: Verified,
+    pub(crate) pass: Pass,
+    pub(crate) origin: upstream::Origin,
+}
+
+/// Publishes a `.mod` or `.zip`: the only place that creates module files.
+///
+/// Idempotent. Other content under the same name is a conflict: evidence is kept, the stored bytes stay.
+///
+/// # Errors
+///
+/// The store's trouble, or proofs that do not cover the content. The file is then not stored.
+#[expect(clippy::disallowed_methods, reason = "the one place that creates module files")]
+pub(crate) async fn publish(rooms: &Rooms, publication: Publication) -> Result<(), Error> {
+    let Publication { target, staged, checked, verified, pass, origin } = publication;
+    if !verified.covers(&checked) || !pass.covers(&target.module) {
+        return Err(Error::fault(format!("the proofs do not cover {target}")));
+    }
+    let follower = staged.follower();
+    match rooms.store.create(&target.key(), staged).await? {
+        Created::New(_) => {}
+        Created::Exists(stored) if same(&target, &checked, &stored).await? => return Ok(()),
+        Created::Exists(_) => {
+            let sha256 = hex::encode(checked.sha256());
+            conflict(rooms, &target, &sha256, follower.body(0, checked.size())).await;
+            return Ok(());
+        }
+    }
+    let now = rooms.clock.now();
+    if let CheckedKind::Zip { h1, .. } = checked.kind() {
+        derive(rooms, &Key::ZipHash(&target.module), Bytes::from(h1.to_string())).await;
+    }
+    let file = facts::file_facts(&checked, &origin.0, now);
+    let by = verified.by().to_string();
+    facts::update(rooms, &target.module, |facts| {
+        facts::set(facts, target.kind, file.clone());
+        facts.verified = Some(by.clone());
+    })
+    .await;
+    rooms.ledger.stored(&target, checked.size(), now);
+    rooms.metrics.published(target.kind, checked.size());
+    Ok(())
+}
+
+/// Publishes a validated `.info`, its bytes as they came.
+///
+/// For an `.info` content means `Version`, which validation has compared, so an existing one is the same.
+///
+/// # Errors
+///
+/// The store's trouble.
+#[expect(clippy::disallowed_methods, reason = "the one place that creates module files")]
+pub(crate) async fn publish_info(
+    rooms: &Rooms,
+    target: &Target,
+    info: upstream::Info,
+) -> Result<(), Error> {
+    let mut staged = rooms.store.stage().await?;
+    staged.write(info.bytes.clone()).await?;
+    let Created::New(_) = rooms.store.create(&target.key(), staged).await? else { return Ok(()) };
+    let now = rooms.clock.now();
+    let file = policy::FileFacts {
+        sha256: sha256_hex(&info.bytes),
+        size: info.bytes.len() as u64,
+        h1: None,
+        origin: info.origin.0.to_string(),
+        stored: now,
+    };
+    facts::update(rooms, &target.module, |facts| facts::set(facts, Kind::Info, file.clone())).await;
+    rooms.ledger.stored(target, info.bytes.len() as u64, now);
+    rooms.metrics.published(Kind::Info, info.bytes.len() as u64);
+    Ok(())
+}
+
+/// Equal content: for a zip its `h1`, for a go.mod its bytes.
+async fn same(target: &Target, checked: &Checked, stored: &Object) -> Result<bool, Error> {
+    let theirs = check_again(target, stored).await?;
+    Ok(theirs.h1() == checked.h1())
+}
+
+/// Writes a file that follows from another one; a failure costs nothing that cannot be made again.
+#[expect(clippy::disallowed_methods, reason = "the one place that creates module files")]
+async fn derive(rooms: &Rooms, key: &Key<'_>, bytes: Bytes) {
+    let written = async {
+        let mut staged = rooms.store.stage().await?;
+        staged.write(bytes).await?;
+        rooms.store.create(key, staged).await
+    };
+    if let Err(error) = written.await {
+        warn!(%error, "a derived file was not written");
+    }
+}
+
+/// Evidence of at most this much of a refused body is kept; more would let a bad source fill the disk.
+const MAX_EVIDENCE_BYTES: u64 = 64 << 20;
+
+/// How much evidence is copied in one go.
+const EVIDENCE_CHUNK_BYTES: u64 = 256 << 10;
+
+/// Other content under an existing name: an incident. Keeps the bytes, tells it, changes nothing.
+pub(crate) async fn conflict(rooms: &Rooms, target: &Target, sha256: &str, body: BodyPart) {
+    rooms.metrics.conflict();
+    let short = sha256.get(..16).unwrap_or(sha256);
+    let name = format!(
+        "{}@{}.{:?}.{short}",
+        target.module.path().escaped().replace('/', "_"),
+        target.module.version().escaped(),
+        target.kind
+    );
+    error!(
+        module = %target.module, sha256, evidence = %name,
+        "{target} has other content at its source than in the store: the stored bytes stay"
+    );
+    let kept = keep_evidence(rooms, &name, body).await;
+    if let Err(error) = kept {
+        warn!(%error, evidence = %name, "the evidence {name} was not kept");
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "evidence is created beside the module tree")]
+async fn keep_evidence(rooms: &Rooms, name: &str, body: BodyPart) -> Result<(), Error> {
+    let mut staged = rooms.store.stage().await?;
+    let mut left = body.reader().take(MAX_EVIDENCE_BYTES);
+    loop {
+        let (chunk, rest) = blocking(move || {
+            let mut chunk = Vec::new();
+            let read = left.by_ref().take(EVIDENCE_CHUNK_BYTES).read_to_end(&mut chunk);
+            (read.map(|_| chunk), left)
+        })
+        .await?;
+        let chunk = chunk.map_err(|error| Error::fault(format!("reading evidence: {error}")))?;
+        if chunk.is_empty() {
+            break;
+        }
+        left = rest;
+        staged.write(Bytes::from(chunk)).await?;
+    }
+    rooms.store.create(&Key::Evidence(name), staged).await?;
+    Ok(())
+}

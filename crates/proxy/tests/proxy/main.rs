@@ -1,0 +1,13 @@
+//! The use-cases over a real store and real sources; the far side is testkit's upstream.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "test code: a failed set-up is a failed test"
+)]
+
+mod fill;
+mod fsck;
+mod mutable;
+mod world;
+mod zip;

@@ -1,0 +1,161 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::config::Flags;
+
+/// A private Go module proxy: one binary between your go commands and the world.
+#[derive(Debug, Parser)]
+#[command(
+    name = "larder",
+    version,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "No configuration is needed: `larder serve`, then GOPROXY=http://127.0.0.1:8080 \
+                  for your go commands."
+)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve modules
+    Serve {
+        /// The configuration to serve with.
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Show or check the configuration
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Config {
+        /// Which of them.
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Hash everything that is stored, report and set aside what is damaged
+    ///
+    /// Needs the data folder for itself: exit code 75 when a server has it.
+    Fsck {
+        /// The configuration that names the data folder.
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Build the index anew from what is stored, and take in files that were copied there
+        #[arg(long)]
+        reindex: bool,
+    },
+    /// Fetch modules ahead
+    ///
+    /// Through the running server when there is one, else into its data folder.
+    Warm {
+        /// What to fetch.
+        #[command(flatten)]
+        warm: WarmArgs,
+    },
+    /// Print the version
+    Version,
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// What to do with the configuration.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print every value with its source
+    Show {
+        /// The configuration to show.
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Say what is wrong: exit code 78 when something is
+    Check {
+        /// The configuration to check.
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+}
+
+/// Flags that every command with a configuration has.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct ConfigArgs {
+    /// Configuration file [default: ./larder.toml, /etc/larder/larder.toml]
+    #[arg(long, short, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Address to listen on (again for more) [default: 127.0.0.1:8080]
+    #[arg(long, short, value_name = "ADDRESS")]
+    pub listen: Vec<String>,
+    /// Data folder
+    #[arg(long, short, value_name = "FOLDER")]
+    pub data: Option<PathBuf>,
+    /// Serve only what is stored
+    #[arg(long)]
+    pub offline: bool,
+}
+
+impl From<ConfigArgs> for Flags {
+    fn from(args: ConfigArgs) -> Self {
+        let ConfigArgs { config, listen, data, offline } = args;
+        Self { config, listen, data, offline }
+    }
+}
+
+/// What to fetch ahead, and through whom.
+#[derive(Debug, Clone, clap::Args)]
+pub struct WarmArgs {
+    /// A go.sum or go.mod file, or module@version (also @latest, @branch)
+    #[arg(required = true, value_name = "FILE|MODULE@VERSION")]
+    pub what: Vec<String>,
+    /// URL of the running server [default: where the configuration listens]
+    #[arg(long, short, value_name = "URL")]
+    pub server: Option<url::Url>,
+    /// How many files are fetched at once
+    #[arg(long, short, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub jobs: u16,
+    /// The configuration that tells where the server is.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_of_the_configuration_are_taken_over() {
+        let line = ["larder", "serve", "-l", "[::1]:1", "--listen", "[::1]:2", "--data", "/d"];
+        let Command::Serve { config } = Args::parse_from(line).command else { panic!("serve") };
+        let flags = Flags::from(config);
+        assert_eq!(flags.listen, ["[::1]:1", "[::1]:2"]);
+        assert_eq!(flags.data, Some(PathBuf::from("/d")));
+        assert!(!flags.offline && flags.config.is_none());
+    }
+
+    #[test]
+    fn warm_wants_something_and_a_sane_number_of_jobs() {
+        for line in [
+            &["larder", "warm"][..],
+            &["larder", "warm", "-j", "0", "go.sum"],
+            &["larder", "warm", "-j", "257", "go.sum"],
+            &["larder", "warm", "-s", "no url", "go.sum"],
+        ] {
+            assert!(Args::try_parse_from(line).is_err(), "{line:?}");
+        }
+        assert!(Args::try_parse_from(["larder", "warm", "-j", "256", "go.sum"]).is_ok());
+    }
+}

@@ -1,0 +1,78 @@
+//! The access log's writer: a thread of its own, off the cores that serve.
+
+use std::io::{self, IsTerminal as _, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use anyhow::Context as _;
+use prometheus_client::metrics::counter::Counter;
+use server::access::{self, Format, Sender};
+
+use crate::config::settings::{Destination, Log, LogFormat};
+
+/// The log and its thread; none when it is off.
+pub(super) struct AccessLog {
+    sender: Option<Sender>,
+    stop: Arc<AtomicBool>,
+    writer: Option<JoinHandle<()>>,
+}
+
+impl AccessLog {
+    /// # Errors
+    /// The file cannot be opened.
+    #[expect(clippy::disallowed_methods, reason = "serve owns this thread: joined in stop")]
+    pub(super) fn start(log: &Log, dropped: Counter) -> anyhow::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let Some((out, terminal)) = open(&log.access)? else {
+            return Ok(Self { sender: None, stop, writer: None });
+        };
+        let format = match log.format {
+            LogFormat::Text => Format::Text,
+            LogFormat::Json => Format::Json,
+            LogFormat::Auto => {
+                if terminal {
+                    Format::Text
+                } else {
+                    Format::Json
+                }
+            }
+        };
+        let (sender, receiver) = access::channel(access::CAPACITY, dropped);
+        let stopped = Arc::clone(&stop);
+        let writer = std::thread::Builder::new()
+            .name("access-log".to_owned())
+            .spawn(move || access::run(&receiver, out, format, &stopped))
+            .context("starting the access log")?;
+        Ok(Self { sender: Some(sender), stop, writer: Some(writer) })
+    }
+
+    pub(super) fn sender(&self) -> Option<Sender> {
+        self.sender.clone()
+    }
+
+    /// Writes what is waiting and ends the thread.
+    pub(super) fn stop(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        drop(self.sender);
+        if let Some(Err(_panic)) = self.writer.map(JoinHandle::join) {
+            tracing::error!("the access log's writer had failed");
+        }
+    }
+}
+
+type Out = Box<dyn Write + Send>;
+
+#[expect(clippy::disallowed_types, reason = "cli opens the file that the configuration names")]
+fn open(destination: &Destination) -> anyhow::Result<Option<(Out, bool)>> {
+    Ok(match destination {
+        Destination::Off => None,
+        Destination::Stdout => Some((Box::new(io::stdout()), io::stdout().is_terminal())),
+        Destination::Stderr => Some((Box::new(io::stderr()), io::stderr().is_terminal())),
+        Destination::File(path) => {
+            let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
+            let file = file.with_context(|| format!("log.access: opening {}", path.display()))?;
+            Some((Box::new(file), false))
+        }
+    })
+}

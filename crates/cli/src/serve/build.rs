@@ -1,0 +1,273 @@
+//! From settings to rooms.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use outbound::Client;
+use prometheus_client::registry::Registry;
+use proxy::{Parts, Proxy};
+use upstream::{Chain, FileSource, Limits, Link, LinkKind, ProxySource, SourceConfig, Upstream};
+
+use crate::config::settings::{LogClient, Settings};
+use crate::config::upstreams::{self, Target};
+use crate::config::{Resolved, database::Database};
+
+/// Where the index lies in the data folder.
+const INDEX_FILE: &str = "index.sqlite";
+
+/// What the rooms share besides the configuration: our word in `Via`, the client, series.
+pub(super) struct Observed {
+    pub(super) via: String,
+    pub(super) wire: wire::Metrics,
+    client: Client,
+    proxy: proxy::Metrics,
+}
+
+impl Observed {
+    pub(super) fn register(resolved: &Resolved, registry: &mut Registry) -> anyhow::Result<Self> {
+        let client = client(resolved)?;
+        client.metrics().register(registry);
+        Ok(Self {
+            // Another word for each process, so that two larders in a row are no circle.
+            via: format!("larder-{:016x}", rand::random::<u64>()),
+            wire: wire::Metrics::new(registry),
+            proxy: proxy::Metrics::new(registry),
+            client,
+        })
+    }
+
+    /// What goes out as `Via`: protocol version and pseudonym. Source: RFC 9110 §7.6.3.
+    fn via_header(&self) -> Arc<str> {
+        format!("1.1 {}", self.via).into()
+    }
+}
+
+/// What stands on an open data folder.
+pub(super) struct Opened {
+    pub(super) proxy: Proxy,
+    /// The series of what could be opened only now.
+    pub(super) registry: Arc<Registry>,
+    index: Option<db::Index>,
+}
+
+impl Opened {
+    /// After the last late work: the index is closed, so that its log is folded in.
+    pub(super) async fn close(self) {
+        if let Some(index) = self.index {
+            index.close().await;
+        }
+    }
+}
+
+/// Opens the data folder.
+///
+/// # Errors
+/// It is in use, newer than this larder, or cannot be used.
+pub(crate) fn store(resolved: &Resolved) -> anyhow::Result<store::Store> {
+    let settings = &resolved.settings.store;
+    let config = store::Config { min_free: settings.min_free, fsync: settings.fsync };
+    store::Store::disk(&settings.data, &config)
+        .with_context(|| format!("opening the data folder {}", settings.data.display()))
+}
+
+/// Opens the index; none when it cannot be had: hits never need it.
+pub(crate) async fn index(resolved: &Resolved) -> Option<db::Index> {
+    let file = resolved.settings.store.data.join(INDEX_FILE);
+    match db::Index::open(&file).await {
+        Ok((index, db::Opened::Rebuilt)) => {
+            tracing::error!("the index could not be read: it was set aside and begun anew");
+            Some(index)
+        }
+        Ok((index, _)) => Some(index),
+        Err(error) => {
+            tracing::error!(%error, "no index: answers are not kept over a restart: {error}");
+            None
+        }
+    }
+}
+
+/// Builds what is above the store.
+pub(super) async fn open(
+    resolved: &Resolved,
+    store: store::Store,
+    observed: &Observed,
+    fill: &tokio::runtime::Handle,
+) -> anyhow::Result<Opened> {
+    let settings = &resolved.settings;
+    let index = index(resolved).await;
+    let mut registry = Registry::with_prefix("larder");
+    store.metrics().register(&mut registry);
+    if let Some(index) = &index {
+        index.metrics().register(&mut registry);
+    }
+    let chain = Arc::new(Chain::new(links(resolved, observed)?));
+    let policy =
+        policy::Config { allow: settings.policy.allow.clone(), deny: settings.policy.deny.clone() };
+    let proxy = Proxy::new(Parts {
+        config: proxy(settings),
+        store,
+        index: index.clone(),
+        chain,
+        sumdb: sumdb(resolved, observed)?,
+        private: policy::Private::new(resolved.private.clone()),
+        no_sumdb: policy::Private::new(resolved.no_sumdb.clone()),
+        policy: policy::Policy::new(&policy),
+        clock: proxy::Clock::system(),
+        metrics: observed.proxy.clone(),
+        fill: fill.clone(),
+    });
+    Ok(Opened { proxy, index, registry: Arc::new(registry) })
+}
+
+fn client(resolved: &Resolved) -> anyhow::Result<Client> {
+    let outbound = &resolved.settings.outbound;
+    let config = outbound::Config {
+        ca_files: outbound.ca_files.clone(),
+        resolve_timeout: outbound.resolve_timeout,
+        connect_timeout: outbound.connect_timeout,
+        tls_timeout: outbound.tls_timeout,
+        between_bytes_timeout: outbound.between_bytes_timeout,
+        attempts: outbound.attempts,
+        retry_budget: outbound.retry_budget,
+        system_ca_file: resolved.system_ca_file.clone(),
+    };
+    Client::new(&config, &resolved.proxy_environment).context("outbound")
+}
+
+fn links(resolved: &Resolved, observed: &Observed) -> anyhow::Result<Vec<Link>> {
+    let link = |upstream: &upstreams::Upstream| -> anyhow::Result<Link> {
+        let kind = match &upstream.target {
+            Target::Direct => LinkKind::Direct,
+            Target::Off => LinkKind::Off,
+            Target::Proxy(proxy) => LinkKind::Source(source(resolved, proxy, observed)?),
+        };
+        Ok(Link { kind, fall: upstream.separator })
+    };
+    resolved.upstreams.iter().map(link).collect()
+}
+
+fn source(
+    resolved: &Resolved,
+    proxy: &upstreams::Proxy,
+    observed: &Observed,
+) -> anyhow::Result<Arc<dyn Upstream>> {
+    if proxy.url.scheme() == "file" {
+        return Ok(Arc::new(FileSource::new(proxy.url.as_str(), Some(&proxy.name))?));
+    }
+    let client = match &proxy.ca_file {
+        Some(file) => observed.client.with_ca_files(std::slice::from_ref(file))?,
+        None => observed.client.clone(),
+    };
+    let outbound = &resolved.settings.outbound;
+    let config = SourceConfig {
+        name: Some(proxy.name.clone()),
+        url: proxy.url.to_string(),
+        credential: proxy.credential.clone(),
+        via: observed.via_header(),
+        limits: Limits {
+            list_first_byte: outbound.first_byte_list.0,
+            file_first_byte: outbound.first_byte_file.0,
+            zip_whole: outbound.whole.0,
+            ..Limits::default()
+        },
+    };
+    Ok(Arc::new(ProxySource::new(config, client)?))
+}
+
+/// The relay, with the credentials of the upstream proxies that it goes through.
+fn sumdb(resolved: &Resolved, observed: &Observed) -> anyhow::Result<sumdb::Sumdb> {
+    let credential = |upstream: &upstreams::Upstream| match &upstream.target {
+        Target::Proxy(proxy) => Some((proxy.url.clone(), proxy.credential.clone()?)),
+        Target::Direct | Target::Off => None,
+    };
+    let credentials: Vec<_> = resolved.upstreams.iter().filter_map(credential).collect();
+    let via = observed.via_header();
+    Ok(sumdb::Sumdb::with(databases(resolved)?, observed.client.clone(), &credentials, via))
+}
+
+/// The databases with where each may be asked: its own URL, else below the upstream proxies, else its name's host.
+fn databases(resolved: &Resolved) -> anyhow::Result<Vec<sumdb::Database>> {
+    let bases = |database: &Database| -> anyhow::Result<Vec<url::Url>> {
+        if let Some(url) = &database.url {
+            return Ok(vec![url.clone()]);
+        }
+        let mut urls = Vec::new();
+        for upstream in &resolved.upstreams {
+            if let Target::Proxy(proxy) = &upstream.target
+                && proxy.url.scheme() != "file"
+            {
+                let base = proxy.url.as_str().trim_end_matches('/');
+                urls.push(url::Url::parse(&format!("{base}/sumdb/{}", database.name.as_str()))?);
+            }
+        }
+        urls.push(url::Url::parse(&format!("https://{}", database.name.as_str()))?);
+        Ok(urls)
+    };
+    let database = |database: &Database| -> anyhow::Result<sumdb::Database> {
+        Ok(sumdb::Database {
+            name: database.name.clone(),
+            key: Some(database.key.clone()),
+            urls: bases(database)?,
+        })
+    };
+    resolved.databases.iter().map(database).collect()
+}
+
+fn proxy(settings: &Settings) -> proxy::Config {
+    let proxy = &settings.proxy;
+    proxy::Config {
+        offline: proxy.offline,
+        list_fresh: proxy.list_fresh.0,
+        list_stale: proxy.list_stale.0,
+        query_stale_on_error: proxy.query_stale_on_error.0,
+        negative_fresh: proxy.negative_fresh.0,
+        refused_fresh: proxy.refused_fresh.0,
+        waiter_timeout: proxy.waiter_timeout.0,
+        max_flights: proxy.max_flights,
+        shelf_size: proxy.shelf_size,
+        open_files: proxy.open_files,
+    }
+}
+
+pub(super) fn wire(settings: &Settings) -> wire::Config {
+    let server = &settings.server;
+    wire::Config {
+        header_timeout: server.header_timeout,
+        idle_timeout: server.idle_timeout,
+        write_timeout: server.write_timeout,
+        max_connections: server.max_connections,
+        max_header_bytes: server.max_header_bytes,
+        max_request_line: server.max_request_line,
+        max_streams: server.max_streams,
+        sendfile: server.sendfile,
+        cores: server.cores,
+        ..wire::Config::default()
+    }
+}
+
+pub(super) fn server(settings: &Settings) -> anyhow::Result<server::Config> {
+    let server = &settings.server;
+    let base_paths = server.base_paths.iter().map(|path| path.parse()).collect::<Result<_, _>>()?;
+    let public_url = server.public_url.as_ref().map(|url| url.as_str().parse()).transpose()?;
+    let networks = server.trusted_proxies.iter().map(|net| net.to_string().parse());
+    Ok(server::Config {
+        base_paths,
+        public_url,
+        trusted_proxies: networks.collect::<Result<_, _>>()?,
+        cache_control: server::CacheAges {
+            immutable: settings.cache.immutable_age,
+            mutable: settings.cache.mutable_age,
+            negative: settings.cache.negative_age,
+            lookup: settings.cache.lookup_age,
+        },
+    })
+}
+
+pub(super) fn client_log(settings: &Settings) -> server::LogConfig {
+    let client = match settings.log.client {
+        LogClient::Full => server::ClientAddress::Full,
+        LogClient::Net => server::ClientAddress::Net,
+        LogClient::Off => server::ClientAddress::Off,
+    };
+    server::LogConfig { client }
+}

@@ -1,0 +1,34 @@
+//! larder between the real `go` command and an upstream of our own.
+#![expect(clippy::disallowed_methods, reason = "reads what programs wrote")]
+
+mod go;
+mod kill;
+mod outage;
+mod prefix;
+mod serve;
+mod worlds;
+
+use e2e::{Larder, Settings};
+use testkit::{FakeUpstream, Modules};
+
+/// A larder over a fake upstream, in a folder of its own. Ended in the order of the fields.
+struct Stage {
+    larder: Larder,
+    upstream: FakeUpstream,
+    settings: Settings,
+    folder: tempfile::TempDir,
+}
+
+impl Stage {
+    fn new(modules: Modules) -> anyhow::Result<Self> {
+        Self::with(modules, |settings| settings)
+    }
+
+    /// Starts larder after a last word on its settings.
+    fn with(modules: Modules, change: impl FnOnce(Settings) -> Settings) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let upstream = FakeUpstream::start(modules)?;
+        let settings = change(Settings::new(&folder.path().join("data"), &upstream.url()));
+        Ok(Self { larder: Larder::start(&settings)?, upstream, settings, folder })
+    }
+}

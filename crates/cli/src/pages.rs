@@ -4,6 +4,7 @@
 pub(crate) use tests::assert_fresh;
 
 pub mod log_fields;
+pub mod metrics;
 
 #[cfg(test)]
 mod tests {

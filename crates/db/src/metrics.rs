@@ -38,5 +38,7 @@ impl Metrics {
             "Questions the index did not answer, by question",
             self.errors.clone(),
         );
+        // Shown from the start, so that a rate has a zero to begin with.
+        drop(self.errors.get_or_create(&Question { question: "kept" }));
     }
 }

@@ -63,6 +63,14 @@ impl Metrics {
         );
     }
 
+    /// Shows the series of `upstream` before its first request, so that a rate has a zero to begin with.
+    pub fn announce(&self, upstream: &Arc<str>) {
+        drop(self.calls.get_or_create(&Upstream { upstream: Arc::clone(upstream) }));
+        for class in [Failure::Connect, Failure::Timeout, Failure::Status] {
+            drop(self.failures.get_or_create(&Failed { upstream: Arc::clone(upstream), class }));
+        }
+    }
+
     /// Requests sent to `upstream` so far.
     #[must_use]
     pub fn calls(&self, upstream: &Arc<str>) -> u64 {

@@ -69,6 +69,12 @@ impl Metrics {
             "Files refused because their content breaks a rule",
             series.refused.clone(),
         );
+        for file in [File::info, File::r#mod, File::zip] {
+            let labels = FileLabels { file };
+            // Shown from the start, so that a rate has a zero to begin with.
+            drop(series.published.get_or_create(&labels));
+            drop(series.published_bytes.get_or_create(&labels));
+        }
         Self(Arc::new(series))
     }
 

@@ -274,11 +274,12 @@ impl Metrics {
         );
         registry.register(
             "degraded",
-            "1 for each reason why larder serves less than it should; absent when there is none",
+            "1 while larder serves less than it should for that reason, else 0",
             metrics.degraded.clone(),
         );
         let version = vec![("version", version.to_owned())];
         registry.register("build", "Version of the running larder", Info::new(version));
+        metrics.set_degraded(std::iter::empty());
         metrics
     }
 
@@ -311,9 +312,11 @@ impl Metrics {
         self.cut.inc();
     }
 
-    /// Sets the gauge of degraded states to exactly `reasons`.
+    /// Sets the gauge of degraded states: 1 for each of `reasons`, 0 for the others that there are.
     pub(crate) fn set_degraded(&self, reasons: impl Iterator<Item = &'static str>) {
-        self.degraded.clear();
+        for reason in proxy::Proxy::DEGRADED_REASONS {
+            self.degraded.get_or_create(&vec![("reason", reason)]).set(0);
+        }
         for reason in reasons {
             self.degraded.get_or_create(&vec![("reason", reason)]).set(1);
         }
@@ -396,11 +399,11 @@ mod tests {
     #[test]
     fn degraded_shows_the_reasons_that_hold_now() {
         let (registry, metrics) = registered();
-        metrics.set_degraded(["disk_full", "index_lost"].into_iter());
+        metrics.set_degraded(["store_full", "index_lost"].into_iter());
         metrics.set_degraded(["index_lost"].into_iter());
         let text = scrape(&registry);
         assert!(text.contains("larder_degraded{reason=\"index_lost\"} 1"), "{text}");
-        assert!(!text.contains("disk_full"), "{text}");
+        assert!(text.contains("larder_degraded{reason=\"store_full\"} 0"), "{text}");
     }
 
     #[test]

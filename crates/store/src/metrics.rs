@@ -58,6 +58,13 @@ impl Metrics {
             "Store operations that failed, by reason",
             self.errors.clone(),
         );
+        // Shown from the start, so that a rate has a zero to begin with.
+        for outcome in ["new", "exists", "replaced"] {
+            drop(self.publications.get_or_create(&Outcome { outcome }));
+        }
+        for reason in ["io", "full", "read_only", "below_min_free"] {
+            drop(self.errors.get_or_create(&Reason { reason }));
+        }
     }
 
     /// Counts one publication.

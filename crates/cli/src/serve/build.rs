@@ -154,6 +154,7 @@ fn source(
     if proxy.url.scheme() == "file" {
         return Ok(Arc::new(FileSource::new(proxy.url.as_str(), Some(&proxy.name))?));
     }
+    observed.client.metrics().announce(&proxy.name.as_str().into());
     let client = match &proxy.ca_file {
         Some(file) => observed.client.with_ca_files(std::slice::from_ref(file))?,
         None => observed.client.clone(),

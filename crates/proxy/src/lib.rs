@@ -5,7 +5,7 @@
 //! publishes, and which every caller who wants the same thing watches. A caller that leaves cancels
 //! nothing.
 //!
-//! The proofs of the lower rooms meet here: only [`publish`](mod@publish) creates module files in the store, and
+//! The proofs of the lower rooms meet here: only its `publish` creates module files in the store, and
 //! only with content that `modzip` checked, `sumdb` confirmed and `policy` let pass.
 
 mod answer;

@@ -96,8 +96,7 @@ pub(crate) fn landed(
 async fn fly(pilot: Pilot) {
     let rooms = Arc::clone(&pilot.rooms);
     let Some(target) = Target::of(pilot.request()) else {
-        pilot.land(Err(Error::fault("not a file of a version")));
-        return;
+        return pilot.land_last(Err(Error::fault("not a file of a version")));
     };
     match load(&rooms, &target).await {
         Ok(None) if pilot.may_fetch() => {}
@@ -105,9 +104,9 @@ async fn fly(pilot: Pilot) {
             if let Some(entry) = &entry {
                 rooms.shelf.put(pilot.request().clone(), Arc::clone(entry));
             }
-            return pilot.land(Ok(Landing { entry, outcome: Outcome::Hit }));
+            return pilot.land_last(Ok(Landing { entry, outcome: Outcome::Hit }));
         }
-        Err(error) => return pilot.land(Err(error)),
+        Err(error) => return pilot.land_last(Err(error)),
     }
     let fetched = {
         let turn = rooms.flights.turn().await;
@@ -118,7 +117,7 @@ async fn fly(pilot: Pilot) {
     };
     if let Err(error) = fetched {
         let error = failed(&rooms, pilot.request(), &target, error).await;
-        pilot.land(Err(error));
+        pilot.land_last(Err(error));
     }
 }
 

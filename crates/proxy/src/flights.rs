@@ -245,3 +245,6 @@ impl Watch {
         self.phase.clone()
     }
 }
+
+#[cfg(test)]
+mod tests;

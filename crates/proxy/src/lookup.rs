@@ -79,5 +79,5 @@ async fn fly(pilot: Pilot, database: tlog::LogName, asked: SumdbRequest, fresh: 
         rooms.shelf.put(pilot.request().clone(), Arc::clone(&entry));
         Landing { entry: Some(entry), outcome: Outcome::Miss }
     });
-    pilot.land(landing);
+    pilot.land_last(landing);
 }

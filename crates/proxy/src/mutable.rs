@@ -87,7 +87,8 @@ async fn fly(pilot: Pilot) {
     let request = pilot.request().clone();
     let known = known(&rooms, &request).await;
     if !pilot.may_fetch() {
-        return pilot.land(stored_answer(&rooms, &request, known).await);
+        let landing = stored_answer(&rooms, &request, known).await;
+        return pilot.land_last(landing);
     }
     let now = rooms.clock.now();
     if let Some(entry) = &known {

@@ -264,3 +264,74 @@ impl Refusals {
 pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn module(n: usize) -> ModVer {
+        let path = gomod::ModulePath::parse(&format!("example.com/m{n}")).unwrap();
+        ModVer::new(path, gomod::Version::parse("v1.0.0").unwrap()).unwrap()
+    }
+
+    fn at(secs: i64) -> Timestamp {
+        Timestamp::from_unix_secs(secs)
+    }
+
+    fn small(n: usize, len: usize) -> (Request, Arc<Entry>) {
+        let stored = Stored::small(Kind::Mod, module(n), Bytes::from(vec![b'x'; len]), at(0));
+        (Request::Mod(module(n)), Arc::new(Entry::Stored(stored)))
+    }
+
+    #[test]
+    fn bodies_together_stay_below_the_bound() {
+        let shelf = Shelf::new(1 << 20, 16);
+        for n in 0..1000 {
+            let (request, entry) = small(n, 10_000);
+            shelf.put(request, entry);
+        }
+        let held = (0..1000).filter(|n| shelf.get(&Request::Mod(module(*n))).is_some()).count();
+        assert!((1..=104).contains(&held), "{held} bodies of 10 kB in 1 MiB");
+    }
+
+    #[test]
+    fn a_use_is_told_once_until_the_ledger_is_flushed() {
+        let shelf = Shelf::new(1 << 20, 16);
+        let (request, entry) = small(1, 10);
+        shelf.put(request, Arc::clone(&entry));
+        assert_eq!(entry.first_use(), Some(&module(1)));
+        assert_eq!(entry.first_use(), None);
+        shelf.forget_uses(&[(module(1), at(0))]);
+        assert_eq!(entry.first_use(), Some(&module(1)));
+    }
+
+    #[test]
+    fn freshness_ends_at_its_bound_and_never_holds_for_the_future() {
+        let kept = Kept::new(Kind::List, Bytes::new(), at(100), Duration::from_secs(60));
+        for (now, want) in [(100, Some(60)), (159, Some(1)), (160, None), (99, None)] {
+            let left = kept.fresh_for(at(now)).map(|left| left.as_secs());
+            assert_eq!(left, want, "at {now}");
+        }
+    }
+
+    #[test]
+    fn a_verdict_is_forgotten_when_its_time_is_up() {
+        let refusals = Refusals::default();
+        let request = Request::Mod(module(1));
+        refusals.remember(request.clone(), Error::fault("bad"), at(10));
+        assert!(refusals.find(&request, at(9)).is_some());
+        assert!(refusals.find(&request, at(10)).is_none());
+        assert!(refusals.find(&request, at(9)).is_none(), "it was not forgotten");
+    }
+
+    #[test]
+    fn validators_are_whole_seconds_a_strong_tag_and_a_length() {
+        let nanos = Timestamp::from_unix_nanos(1_500_000_000);
+        let validators = Validators::new(&sha256_hex(b"abc"), nanos, 3);
+        assert_eq!(validators.modified, at(1));
+        assert_eq!(validators.content_length, "3");
+        assert_eq!(validators.last_modified, "Thu, 01 Jan 1970 00:00:01 GMT");
+        let tag = validators.etag.to_str().unwrap();
+        assert!(tag.starts_with("\"ba7816bf") && tag.ends_with("f20015ad\""), "{tag}");
+    }
+}

@@ -13,7 +13,7 @@ use super::report::{Report, Table};
 fn one(bench: &Bench, table: &mut Table, peer: &Peer, path: &str) -> anyhow::Result<()> {
     let server = bench.start(peer, Scheme::Plain)?;
     let mut client = Client::connect(server.port)?;
-    client.get("/")?;
+    client.get("/robots.txt")?;
     bench.fixture.taken();
     let (cpu, rss) = (server.cpu_secs(), server.whole_rss_mb());
     let got = client.get(path)?;

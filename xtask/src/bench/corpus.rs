@@ -27,7 +27,7 @@ impl Corpus {
     /// Makes the tree, or takes the one that a former run made.
     pub(crate) fn make(root: &Path) -> anyhow::Result<Self> {
         let corpus = Self { root: root.to_owned() };
-        let done = root.join(".complete-1");
+        let done = root.join(".complete-2");
         if done.exists() {
             return Ok(corpus);
         }
@@ -42,7 +42,7 @@ impl Corpus {
             corpus.add(&cold(n), &[(4, 12_000)])?;
         }
         for n in 0..16 {
-            corpus.add(&middle(n), &[(40, 15_000)])?;
+            corpus.add(&middle(n), &[(75, 15_000)])?;
         }
         for n in 0..BIG {
             corpus.add(&big(n), &[(8_200, 15_500)])?;

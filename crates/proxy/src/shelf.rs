@@ -307,7 +307,7 @@ mod tests {
 
     #[test]
     fn freshness_ends_at_its_bound_and_never_holds_for_the_future() {
-        let kept = Kept::new(Kind::List, Bytes::new(), at(100), Duration::from_secs(60));
+        let kept = Kept::new(Kind::List, Bytes::new(), at(100), Duration::from_mins(1));
         for (now, want) in [(100, Some(60)), (159, Some(1)), (160, None), (99, None)] {
             let left = kept.fresh_for(at(now)).map(|left| left.as_secs());
             assert_eq!(left, want, "at {now}");

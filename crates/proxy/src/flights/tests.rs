@@ -121,7 +121,7 @@ async fn no_more_than_the_limit_fetch_at_once_and_turns_are_fair() {
     let mut third = std::pin::pin!(third);
     assert!(tokio::time::timeout(Duration::from_millis(20), &mut third).await.is_err());
     drop(first);
-    third.await.unwrap();
+    drop(third.await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,4 @@
 //! Flights without anything to fetch: joining, landing, leaving.
-#![expect(clippy::disallowed_methods, reason = "a test waits and lets tasks run")]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

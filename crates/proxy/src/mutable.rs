@@ -101,11 +101,7 @@ async fn fly(pilot: Pilot) {
             return;
         }
     }
-    let refreshed = match rooms.refusals.find(&request, now) {
-        Some(error) => Err(error),
-        None => refresh(&rooms, &request).await,
-    };
-    let (landing, fetched) = match refreshed {
+    let (landing, fetched) = match try_refresh(&rooms, &request, now).await {
         Ok(Refreshed { entry, fetched }) => {
             (Ok(Landing { entry: Some(entry), outcome: Outcome::Miss }), fetched)
         }
@@ -115,6 +111,23 @@ async fn fly(pilot: Pilot) {
     if let Some(fetched) = fetched {
         keep(&rooms, &request, &fetched).await;
     }
+}
+
+/// Asks the source, unless it failed a moment ago.
+///
+/// Only a failure that is met now is remembered: one that is told again must not put off the next try.
+async fn try_refresh(rooms: &Rooms, request: &Request, now: Timestamp) -> Result<Refreshed, Error> {
+    if let Some(error) = rooms.refusals.find(request, now) {
+        return Err(error);
+    }
+    let refreshed = refresh(rooms, request).await;
+    if let Err(error) = &refreshed
+        && error.is_outage()
+    {
+        let until = rooms.clock.now().plus(FAILURE_FRESH);
+        rooms.refusals.remember(request.clone(), error.clone(), until);
+    }
+    refreshed
 }
 
 /// A new answer, and what the index is to keep of it.
@@ -285,7 +298,6 @@ async fn stand_in(
         return Err(error);
     }
     let now = rooms.clock.now();
-    rooms.refusals.remember(request.clone(), error.clone(), now.plus(FAILURE_FRESH));
     match known.as_deref() {
         Some(Entry::Absent(absent)) => return Err(absent.error(Duration::ZERO)),
         Some(Entry::Kept(kept)) if kept.kind != Kind::Query || young(rooms, kept, now) => {

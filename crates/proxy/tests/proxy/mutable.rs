@@ -88,6 +88,25 @@ async fn a_failing_source_gives_the_old_list_however_old_also_after_a_restart() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_is_well_again_is_asked_again_however_often_the_list_is_wanted() {
+    let world = World::new().await;
+    world.get(LIST).await;
+    world.upstream.behave("*", Behaviour::new().status(503));
+    world.pass(Duration::from_hours(1));
+    assert_eq!(world.get(LIST).await.0, Outcome::Stale);
+    world.upstream.behave_well();
+    // Somebody asks each second, which must not count as one more failure of the source.
+    for _ in 0..60 {
+        world.pass(Duration::from_secs(1));
+        if world.get(LIST).await.0 != Outcome::Stale {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the old list was given for a minute of good health");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn stored_versions_are_listed_when_the_source_fails_or_forgot_them() {
     let world = World::new().await;
     for suffix in ["info", "mod", "zip"] {

@@ -157,7 +157,8 @@ async fn read_index(rooms: &Rooms, request: &Request) -> Option<Entry> {
     Some(match kept.answer {
         KeptAnswer::Found(body) => {
             let (kind, fresh) = kind_of(rooms, request);
-            Entry::Kept(Kept::new(kind, Bytes::from(body), kept.fetched, fresh))
+            // The rules may be others than when it was kept.
+            judged(rooms, request, Kept::new(kind, Bytes::from(body), kept.fetched, fresh))
         }
         KeptAnswer::NotFound { status, text } => {
             Entry::Absent(Absent { status, text, fetched: kept.fetched })
@@ -200,7 +201,7 @@ async fn refresh(rooms: &Rooms, request: &Request) -> Result<Refreshed, Error> {
         Ok((body, origin)) => {
             let answer = KeptAnswer::Found(body.to_vec());
             let entry = judged(rooms, request, Kept::new(kind, body, now, fresh));
-            (entry, db::Kept { answer, fetched: now, origin })
+            (Arc::new(entry), db::Kept { answer, fetched: now, origin })
         }
         Err(error) => {
             let Some(absent) = fill::absent(&error, now) else { return Err(error) };
@@ -217,12 +218,12 @@ fn found(info: upstream::Info) -> (Bytes, String) {
 }
 
 /// Rules judge modules that exist: this one does.
-fn judged(rooms: &Rooms, request: &Request, kept: Kept) -> Arc<Entry> {
+fn judged(rooms: &Rooms, request: &Request, kept: Kept) -> Entry {
     let denial = request.module().and_then(|module| {
         let subject = policy::Subject { module, version: None, facts: None };
         rooms.policy.judge(subject).err()
     });
-    Arc::new(denial.map_or(Entry::Kept(kept), Entry::Denied))
+    denial.map_or(Entry::Kept(kept), Entry::Denied)
 }
 
 /// The union of what the source lists and what is stored. 404 only if neither knows the module.
@@ -311,7 +312,8 @@ async fn stand_in(
         return Err(error);
     }
     let kept = Kept::new(Kind::List, list_text(stored), now, Duration::ZERO);
-    Ok(Landing { entry: Some(judged(rooms, request, kept)), outcome: Outcome::Stale })
+    let entry = Arc::new(judged(rooms, request, kept));
+    Ok(Landing { entry: Some(entry), outcome: Outcome::Stale })
 }
 
 fn young(rooms: &Rooms, kept: &Kept, now: Timestamp) -> bool {
@@ -332,12 +334,13 @@ async fn stored_answer(
         }
         Request::Latest(path) => stored_latest(rooms, path).await?,
         _ => {
-            let entry = known.filter(|entry| matches!(**entry, Entry::Kept(_)));
+            let entry = known.filter(|entry| !matches!(**entry, Entry::Absent(_)));
             return Ok(Landing { entry, outcome: Outcome::Stale });
         }
     };
     let now = rooms.clock.now();
-    let entry = body.map(|body| judged(rooms, request, Kept::new(kind, body, now, Duration::ZERO)));
+    let kept = body.map(|body| Kept::new(kind, body, now, Duration::ZERO));
+    let entry = kept.map(|kept| Arc::new(judged(rooms, request, kept)));
     Ok(Landing { entry, outcome: Outcome::Hit })
 }
 

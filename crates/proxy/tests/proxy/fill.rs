@@ -176,6 +176,21 @@ async fn a_rule_holds_for_what_was_stored_before_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_rule_holds_for_what_the_index_kept_before_it() {
+    let world = World::new().await;
+    for path in ["@v/list", "@latest"] {
+        world.get(&format!("/example.com/m/{path}")).await;
+    }
+    let world = world.restarted(denying()).await;
+    for path in ["@v/list", "@latest"] {
+        for _ in 0..2 {
+            let error = world.ask(&format!("/example.com/m/{path}")).await.unwrap_err();
+            assert!(matches!(error, Error::Denied(_)), "{path}: {error:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_an_index_everything_is_served() {
     let world = World::new().await;
     world.index.close().await;

@@ -150,7 +150,7 @@ async fn fetch_info(pilot: &Pilot, target: &Target) -> Result<(), Error> {
     let query = Query::Version(target.module.version().clone());
     let beside = board(rooms, Purpose::Fetch, Request::Mod(target.module.clone()));
     drop(beside);
-    let info = rooms.chain.info(target.module.path(), &query).await?;
+    let info = source(rooms, target).await?.info(target.module.path(), &query).await?;
     let stored =
         Stored::small(Kind::Info, target.module.clone(), info.bytes.clone(), rooms.clock.now());
     let entry = Arc::new(Entry::Stored(stored));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proxy::{Config, Error, Fetching, Outcome};
-use testkit::{Behaviour, ModuleVersion, Modules};
+use testkit::{Behaviour, FakeUpstream, ModuleVersion, Modules};
 
 use crate::world::{Choices, M, World, not_found, read, some_modules};
 
@@ -188,6 +188,19 @@ async fn a_rule_holds_for_what_the_index_kept_before_it() {
             assert!(matches!(error, Error::Denied(_)), "{path}: {error:?}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_info_comes_from_where_the_other_files_of_its_version_came_from() {
+    let behind = FakeUpstream::start(some_modules()).unwrap();
+    let world =
+        World::with(some_modules(), Choices { behind: Some(behind.url()), ..Choices::default() })
+            .await;
+    world.upstream.behave("*.mod", Behaviour::new().status(404));
+    world.get(&format!("{M}v1.0.0.mod")).await;
+    world.settle().await;
+    world.get(&format!("{M}v1.0.0.info")).await;
+    assert_eq!((world.upstream.calls("*.info"), behind.calls("*.info")), (0, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

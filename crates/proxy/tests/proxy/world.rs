@@ -33,6 +33,8 @@ pub(crate) struct Choices {
     pub(crate) index: Option<db::Index>,
     pub(crate) policy: policy::Config,
     pub(crate) private: Vec<(String, String)>,
+    /// The URL of a second source, asked for what the first does not know.
+    pub(crate) behind: Option<String>,
 }
 
 impl Default for Choices {
@@ -43,6 +45,7 @@ impl Default for Choices {
             index: None,
             policy: policy::Config::default(),
             private: Vec::new(),
+            behind: None,
         }
     }
 }
@@ -79,21 +82,30 @@ impl World {
             None => db::Index::memory().await.unwrap(),
         };
         let client = Client::new(&OutboundConfig::default(), &ProxyEnvironment::default()).unwrap();
-        let config = SourceConfig {
-            url: upstream.url(),
-            name: Some("far".to_owned()),
-            credential: None,
-            via: "test".into(),
-            limits: Limits { list_first_byte: Duration::from_secs(1), ..Limits::default() },
+        let link = |name: &str, url| {
+            let config = SourceConfig {
+                url,
+                name: Some(name.to_owned()),
+                credential: None,
+                via: "test".into(),
+                limits: Limits { list_first_byte: Duration::from_secs(1), ..Limits::default() },
+            };
+            let source = Arc::new(ProxySource::new(config, client.clone()).unwrap());
+            Link { kind: LinkKind::Source(source), fall: Separator::Comma }
         };
-        let source = Arc::new(ProxySource::new(config, client.clone()).unwrap());
-        let link = Link { kind: LinkKind::Source(source), fall: Separator::Comma };
+        let mut links = vec![link("far", upstream.url())];
+        links.extend(choices.behind.map(|url| link("behind", url)));
+        let database = sumdb::Database {
+            name: tlog::LogName::parse("sum.example").unwrap(),
+            key: None,
+            urls: vec![format!("{}/sumdb/sum.example", upstream.url()).parse().unwrap()],
+        };
         let proxy = Proxy::new(Parts {
             config: choices.config,
             store: choices.store.clone(),
             index: Some(index.clone()),
-            chain: Arc::new(Chain::new(vec![link])),
-            sumdb: sumdb::Sumdb::new(Vec::new(), client),
+            chain: Arc::new(Chain::new(links)),
+            sumdb: sumdb::Sumdb::new(vec![database], client.clone()),
             private: policy::Private::new(choices.private),
             no_sumdb: policy::Private::new(Vec::new()),
             policy: policy::Policy::new(&choices.policy),

@@ -31,6 +31,17 @@ impl Target {
         Some(Self { kind, module })
     }
 
+    pub(crate) fn request(&self) -> Request {
+        match self.kind {
+            Kind::Mod => Request::Mod(self.module.clone()),
+            Kind::Zip => Request::Zip(self.module.clone()),
+            _ => {
+                let query = Query::Version(self.module.version().clone());
+                Request::Info(self.module.path().clone(), query)
+            }
+        }
+    }
+
     pub(crate) fn key(&self) -> Key<'_> {
         match self.kind {
             Kind::Mod => Key::Mod(&self.module),

@@ -45,10 +45,13 @@ pub(crate) async fn publish(rooms: &Rooms, publication: Publication) -> Result<(
     let follower = staged.follower();
     match rooms.store.create(&target.key(), staged).await? {
         Created::New(_) => {}
-        Created::Exists(stored) if same(&target, &checked, &stored).await? => return Ok(()),
-        Created::Exists(_) => {
-            let sha256 = hex::encode(checked.sha256());
-            conflict(rooms, &target, &sha256, follower.body(0, checked.size())).await;
+        Created::Exists(stored) => {
+            // The stored bytes stay, also when only the packing differs: memory must not hold others.
+            rooms.shelf.remove(&target.request());
+            if !same(&target, &checked, &stored).await? {
+                let sha256 = hex::encode(checked.sha256());
+                conflict(rooms, &target, &sha256, follower.body(0, checked.size())).await;
+            }
             return Ok(());
         }
     }
@@ -83,7 +86,10 @@ pub(crate) async fn publish_info(
 ) -> Result<(), Error> {
     let mut staged = rooms.store.stage().await?;
     staged.write(info.bytes.clone()).await?;
-    let Created::New(_) = rooms.store.create(&target.key(), staged).await? else { return Ok(()) };
+    let Created::New(_) = rooms.store.create(&target.key(), staged).await? else {
+        rooms.shelf.remove(&target.request());
+        return Ok(());
+    };
     let now = rooms.clock.now();
     let file = policy::FileFacts {
         sha256: sha256_hex(&info.bytes),

@@ -204,6 +204,29 @@ async fn an_info_comes_from_where_the_other_files_of_its_version_came_from() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_stored_first_is_served_when_a_fetch_brings_something_else() {
+    let world = World::new().await;
+    let path = format!("{M}v1.0.0.mod");
+    world.upstream.behave("*.mod", Behaviour::new().delay(Duration::from_millis(300)));
+    let first = "module example.com/m // copied in\n";
+    let copied_in = async {
+        while world.upstream.calls("*.mod") == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let module = gomod::ModVer::new(
+            gomod::ModulePath::parse("example.com/m").unwrap(),
+            gomod::Version::parse("v1.0.0").unwrap(),
+        );
+        let mut staged = world.store.stage().await.unwrap();
+        staged.write(first.into()).await.unwrap();
+        world.store.create(&store::Key::Mod(&module.unwrap()), staged).await.unwrap();
+    };
+    let _ = tokio::join!(world.get(&path), copied_in);
+    world.settle().await;
+    assert_eq!(world.text(&path).await, first);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_an_index_everything_is_served() {
     let world = World::new().await;
     world.index.close().await;

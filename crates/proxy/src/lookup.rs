@@ -8,11 +8,9 @@ use gomod::{Request, SumdbPath, SumdbRequest};
 use units::Timestamp;
 
 use crate::flights::{self, Landing, Phase, Pilot, Purpose};
-use crate::shelf::{Entry, Kept};
+use crate::shelf::{Entry, FOR_EVER, Kept};
 use crate::{Answer, Error, Fetching, Kind, Outcome, Rooms, fill};
 
-/// Tiles never change.
-const TILE_FRESH: Duration = Duration::from_hours(24 * 365);
 /// An older head stays valid for the record it came with. Source: reference sumdb.md §1.7.
 const LOOKUP_FRESH: Duration = Duration::from_mins(5);
 /// A head is good for gossip while it is young.
@@ -41,7 +39,7 @@ pub(crate) async fn relay(
             let kept = Kept::new(Kind::Sumdb, Bytes::new(), now, LATEST_FRESH);
             return Ok(kept.answer(Outcome::Hit, LATEST_FRESH));
         }
-        SumdbRequest::Tile(_) => TILE_FRESH,
+        SumdbRequest::Tile(_) => FOR_EVER,
         SumdbRequest::Lookup(_) => LOOKUP_FRESH,
         SumdbRequest::Latest => LATEST_FRESH,
     };

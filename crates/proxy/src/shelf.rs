@@ -23,6 +23,9 @@ use crate::{Answer, Body, Config, Error, Kind, Outcome, Validators};
 /// What an entry costs besides its body: key, header values, table slots.
 const ENTRY_OVERHEAD_BYTES: u64 = 512;
 
+/// Freshness of what never changes: tiles of a checksum database.
+pub(crate) const FOR_EVER: Duration = Duration::MAX;
+
 /// One answer in memory.
 #[derive(Debug)]
 pub(crate) enum Entry {
@@ -109,7 +112,7 @@ impl Kept {
             body: Body::Memory(self.body.clone()),
             validators: Some(self.validators.clone()),
             outcome,
-            fresh_for: Some(fresh_for),
+            fresh_for: (self.fresh != FOR_EVER).then_some(fresh_for),
         }
     }
 

@@ -227,6 +227,25 @@ async fn what_was_stored_first_is_served_when_a_fetch_brings_something_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_tile_never_changes_and_a_tree_head_does() {
+    let mut modules = some_modules();
+    let base = "/sumdb/sum.example";
+    modules.raw(&format!("{base}/tile/8/0/000"), vec![7; 8192]);
+    modules.raw(&format!("{base}/tile/8/0/001.p/1"), vec![7; 32]);
+    let head = "go.sum database tree\n10\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n\n\
+                \u{2014} sum.example AAAAAAA=\n";
+    modules.raw(&format!("{base}/latest"), head);
+    let world = World::with(modules, Choices::default()).await;
+    for (tail, for_ever) in [("tile/8/0/000", true), ("tile/8/0/001.p/1", true), ("latest", false)]
+    {
+        for outcome in [Outcome::Miss, Outcome::Hit] {
+            let answer = world.ask(&format!("{base}/{tail}")).await.unwrap();
+            assert_eq!((answer.outcome, answer.fresh_for.is_none()), (outcome, for_ever), "{tail}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_an_index_everything_is_served() {
     let world = World::new().await;
     world.index.close().await;

@@ -52,6 +52,9 @@ pub enum Error {
         /// The thing asked for.
         what: String,
     },
+    /// Too many fetches are waiting already.
+    #[error("too many fetches are waiting: try again later")]
+    Crowded,
     /// Our own store or our own fault.
     #[error("{reason}")]
     Store {

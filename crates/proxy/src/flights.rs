@@ -18,6 +18,10 @@ use crate::follow::Live;
 use crate::shelf::Entry;
 use crate::{Error, Metrics, Outcome, Rooms};
 
+/// How many flights are on the table at once, waiting ones included. A client that leaves cancels nothing, so
+/// without a bound whoever asks and leaves, again and again, would fill the memory while a source is slow.
+const MAX_ON_TABLE: usize = 10_000;
+
 /// What a flight may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Purpose {
@@ -118,8 +122,13 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     let mut table = rooms.flights.table();
+    let full = table.len() >= MAX_ON_TABLE;
     let slot = match table.entry(key) {
         Slot::Occupied(slot) => return Watch { phase: slot.get().clone(), joined: true },
+        Slot::Vacant(_) if full => {
+            let phase = watch::channel(Phase::Landed(Err(Error::Crowded))).1;
+            return Watch { phase, joined: false };
+        }
         Slot::Vacant(slot) => slot,
     };
     let (sender, phase) = watch::channel(Phase::Boarding);

@@ -300,3 +300,24 @@ async fn a_waiter_has_a_limit_and_the_flight_goes_on() {
     world.settle().await;
     assert_eq!(world.get(&format!("{M}v1.0.0.mod")).await.0, Outcome::Hit);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_who_ask_and_leave_cannot_fill_the_memory() {
+    let config = Config { max_flights: 1, ..Config::default() };
+    let world = World::with(some_modules(), Choices { config, ..Choices::default() }).await;
+    world.get(&format!("{M}v1.0.0.mod")).await;
+    world.upstream.behave("*", Behaviour::silent());
+    let ask = |number: usize| {
+        let path = format!("/example.com/n{number}/@v/v1.0.0.mod");
+        async { world.ask(&{ path }).await }
+    };
+    for number in 0..10_000 {
+        let left = tokio::time::timeout(Duration::ZERO, ask(number)).await;
+        assert!(left.is_err(), "{number}: {left:?}");
+    }
+    let error = ask(10_000).await.unwrap_err();
+    assert!(matches!(error, Error::Crowded), "{error:?}");
+    let joined = tokio::time::timeout(Duration::ZERO, ask(1)).await;
+    assert!(joined.is_err(), "one that is under way is joined all the same: {joined:?}");
+    assert_eq!(world.get(&format!("{M}v1.0.0.mod")).await.0, Outcome::Hit);
+}

@@ -56,6 +56,10 @@ impl From<&proxy::Error> for Refusal {
                 StatusCode::GATEWAY_TIMEOUT,
                 format!("{what}: still fetching: larder goes on, try again later"),
             ),
+            proxy::Error::Crowded => Self {
+                retry_after: Some(Duration::from_secs(1)),
+                ..Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+            },
             proxy::Error::Store { reason, stopped: true } => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, reason.clone())
             }
@@ -331,6 +335,8 @@ mod tests {
     fn waiting_too_long_is_504_and_a_stopped_store_503() {
         let waiting = proxy::Error::StillFetching { what: "m.io/a@v1.0.0".into() };
         assert_eq!(of(waiting).0, 504);
+        let crowded = proxy::Error::Crowded;
+        assert_eq!(of(crowded), (503, "too many fetches are waiting: try again later\n".into()));
         let full = proxy::Error::Store { reason: "the disk is full".into(), stopped: true };
         assert_eq!(of(full), (503, "the disk is full\n".into()));
         // Room proxy unwraps what went wrong while an upstream's bytes were staged.

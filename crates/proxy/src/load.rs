@@ -74,7 +74,12 @@ pub(crate) async fn load(rooms: &Rooms, target: &Target) -> Result<Option<Arc<En
     }
     let modified = object.modified;
     let stored = match object.body {
-        store::Body::Memory(bytes) => {
+        store::Body::Memory(ref bytes) => {
+            if target.kind == Kind::Zip {
+                // For its judgement: one that was copied in has no facts yet.
+                digest(rooms, target, &object).await?;
+            }
+            let bytes = bytes.clone();
             Stored::small(target.kind, target.module.clone(), bytes, modified)
         }
         store::Body::File { ref file, len } => {

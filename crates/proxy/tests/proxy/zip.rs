@@ -137,3 +137,19 @@ async fn a_streamed_zip_is_a_hit_with_validators_once_it_has_landed() {
     assert!(answer.validators.is_some());
     assert!(read(answer.body).await.unwrap() == big().zip_bytes().unwrap());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_zip_that_was_copied_in_is_judged_before_it_is_served_however_small() {
+    let world = world().await;
+    let module = ModuleVersion::new("example.com/other", "v1.0.0");
+    for (path, good) in [("example.com/other", true), ("example.com/m", false)] {
+        let path = gomod::ModulePath::parse(path).unwrap();
+        let version = gomod::Version::parse("v1.0.0").unwrap();
+        let named = gomod::ModVer::new(path, version).unwrap();
+        let mut staged = world.store.stage().await.unwrap();
+        staged.write(module.zip_bytes().unwrap()).await.unwrap();
+        world.store.create(&store::Key::Zip(&named), staged).await.unwrap();
+        let answer = world.ask(&format!("/{}/@v/v1.0.0.zip", named.path())).await;
+        assert_eq!(answer.is_ok(), good, "{named}");
+    }
+}

@@ -245,7 +245,8 @@ impl ProxySource {
                     // Some servers answer so to every path that is no module: no trouble of theirs.
                     _ => (Trouble::Broken, None),
                 };
-                let reason = format!("it answered {status} for {what}");
+                // Without the question: a hold tells this to whoever asks next, whatever they ask.
+                let reason = format!("it answered {status}");
                 (self.unavailable(kind, reason, retry_after), blame)
             }
             Outer::Timeout { phase, .. } => {
@@ -262,7 +263,7 @@ impl ProxySource {
                 (self.unavailable(Trouble::Broken, reason, None), Some(Blame::Question))
             }
             Outer::Cut { received, .. } => {
-                let reason = format!("{what} was cut after {received} bytes");
+                let reason = format!("its answer was cut after {received} bytes");
                 (self.unavailable(Trouble::Broken, reason, None), Some(Blame::Question))
             }
             other => (self.unavailable(Trouble::Broken, other.to_string(), None), None),

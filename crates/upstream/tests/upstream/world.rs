@@ -137,6 +137,19 @@ async fn a_dead_source_is_held_as_a_whole_and_asked_again_later() {
 }
 
 #[tokio::test]
+async fn a_held_source_does_not_tell_what_others_asked_for() {
+    let fake = Fake::always(status(503)).await;
+    let source = source(&fake.url());
+    for name in ["example.com/secret-a", "example.com/secret-b", "example.com/secret-c"] {
+        assert!(source.list(&path(name)).await.is_err());
+    }
+    let error = source.list(&path("example.com/m")).await.unwrap_err();
+    assert_eq!(fake.count(), 3, "the source is held");
+    let told = format!("{error} {}", source.health().unwrap());
+    assert!(!told.contains("secret"), "{told}");
+}
+
+#[tokio::test]
 async fn absent_modules_and_400s_are_no_trouble_of_the_source() {
     for answer in [not_found("no"), status(400), status(500), status(403), ok("<html>")] {
         let fake = Fake::always(answer).await;

@@ -51,6 +51,14 @@ struct State {
     questions: VecDeque<(u64, Held)>,
 }
 
+impl State {
+    fn answer(&self, question: u64, now: Instant) -> Option<Error> {
+        let held = self.questions.iter().find(|(key, _)| *key == question);
+        let held = held.and_then(|(_, held)| held.answer(now));
+        held.or_else(|| self.held.as_ref()?.answer(now))
+    }
+}
+
 #[derive(Debug, Clone)]
 struct Held {
     until: Instant,
@@ -76,18 +84,19 @@ impl Breaker {
     /// hold, or for the probe's success: a probe may be slow, or its future dropped.
     pub(crate) fn admit(&self, question: u64, now: Instant) -> Result<(), Error> {
         let mut state = self.lock();
-        let held = state.questions.iter().find(|(key, _)| *key == question);
-        if let Some(error) = held.and_then(|(_, held)| held.answer(now)) {
+        if let Some(error) = state.answer(question, now) {
             return Err(error);
         }
         let holds = state.holds;
         let Some(held) = &mut state.held else { return Ok(()) };
-        if let Some(error) = held.answer(now) {
-            return Err(error);
-        }
         held.until = now + hold(holds);
         state.probed = true;
         Ok(())
+    }
+
+    /// The answer of a held question or source; unlike [`admit`](Self::admit) it makes nobody the probe.
+    pub(crate) fn held(&self, question: u64, now: Instant) -> Option<Error> {
+        self.lock().answer(question, now)
     }
 
     /// The source answered, whatever it said. Returns whether it was held before.

@@ -18,7 +18,7 @@ use outbound::{Answer, Client, Coding, Credential, Get};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use policy::address::Word;
 use store::Staged;
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, time::Instant};
 use url::{Host, Url};
 
 use crate::{
@@ -68,7 +68,7 @@ impl fmt::Debug for SourceConfig {
     }
 }
 
-/// How long a source may take.
+/// How long a source may take, and how much it is asked at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// To the first byte of a list or of `@latest`. Default 10 s.
@@ -79,6 +79,9 @@ pub struct Limits {
     pub whole: Duration,
     /// To the last byte of a zip. Default 30 min: 500 MiB at 290 kB/s.
     pub zip_whole: Duration,
+    /// Questions on their way at once; further ones wait in fair order, and none of the limits above
+    /// runs meanwhile. Default 64; 0 counts as 1.
+    pub flights: usize,
 }
 
 impl Default for Limits {
@@ -88,6 +91,7 @@ impl Default for Limits {
             file_first_byte: Duration::from_secs(90),
             whole: Duration::from_mins(2),
             zip_whole: Duration::from_mins(30),
+            flights: 64,
         }
     }
 }
@@ -106,6 +110,7 @@ pub struct ProxySource {
     limits: Limits,
     client: Client,
     breaker: Breaker,
+    turns: Semaphore,
 }
 
 impl ProxySource {
@@ -134,8 +139,9 @@ impl ProxySource {
         }
         let base_path = base.path().trim_end_matches('/').to_owned();
         let SourceConfig { via, limits, .. } = config;
+        let turns = Semaphore::new(limits.flights.clamp(1, Semaphore::MAX_PERMITS));
         let breaker = Breaker::default();
-        Ok(Self { origin, base, base_path, credential, via, limits, client, breaker })
+        Ok(Self { origin, base, base_path, credential, via, limits, client, breaker, turns })
     }
 
     /// Asks, unless the source is held, and lets the breaker know what became of it. `read` takes
@@ -149,6 +155,10 @@ impl ProxySource {
         let mut hasher = DefaultHasher::new();
         tail.hash(&mut hasher);
         let question = hasher.finish();
+        self.breaker.held(question, Instant::now()).map_or(Ok(()), Err)?;
+        // Fair, and before any limit of time begins: only the caller's own patience ends the wait. Never
+        // closed, so there always is a permit. Who waited asks the breaker anew.
+        let _turn = self.turns.acquire().await.ok();
         self.breaker.admit(question, Instant::now())?;
         let outcome = match self.client.get(self.get(ask, &tail)).await {
             Ok(answer) => read(answer).await,
@@ -185,7 +195,7 @@ impl ProxySource {
         url.set_path(&format!("{}/{}", self.base_path, utf8_percent_encode(tail, PATH)));
         let zip = matches!(ask, Ask::Zip(_));
         let short = matches!(ask, Ask::List(_) | Ask::Latest(_));
-        let Limits { list_first_byte, file_first_byte, whole, zip_whole } = self.limits;
+        let Limits { list_first_byte, file_first_byte, whole, zip_whole, .. } = self.limits;
         Get {
             url,
             name: Arc::clone(&self.origin.0),

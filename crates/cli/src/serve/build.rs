@@ -159,20 +159,25 @@ fn source(
         Some(file) => observed.client.with_ca_files(std::slice::from_ref(file))?,
         None => observed.client.clone(),
     };
-    let outbound = &resolved.settings.outbound;
     let config = SourceConfig {
         name: Some(proxy.name.clone()),
         url: proxy.url.to_string(),
         credential: proxy.credential.clone(),
         via: observed.via_header(),
-        limits: Limits {
-            list_first_byte: outbound.first_byte_list.0,
-            file_first_byte: outbound.first_byte_file.0,
-            zip_whole: outbound.whole.0,
-            ..Limits::default()
-        },
+        limits: limits(&resolved.settings),
     };
     Ok(Arc::new(ProxySource::new(config, client)?))
+}
+
+fn limits(settings: &Settings) -> Limits {
+    let outbound = &settings.outbound;
+    Limits {
+        list_first_byte: outbound.first_byte_list.0,
+        file_first_byte: outbound.first_byte_file.0,
+        zip_whole: outbound.whole.0,
+        flights: settings.proxy.max_flights_per_upstream,
+        ..Limits::default()
+    }
 }
 
 /// The relay, with the credentials of the upstream proxies that it goes through.
@@ -271,4 +276,27 @@ pub(super) fn client_log(settings: &Settings) -> server::LogConfig {
         LogClient::Off => server::ClientAddress::Off,
     };
     server::LogConfig { client }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::{Flags, World, load};
+
+    #[test]
+    fn an_upstream_is_asked_within_the_configured_limits() {
+        let world = World::empty("/nowhere".into())
+            .with("LARDER_PROXY_MAX_FLIGHTS_PER_UPSTREAM", "7")
+            .with("LARDER_OUTBOUND_FIRST_BYTE_LIST", "3s")
+            .with("LARDER_OUTBOUND_FIRST_BYTE_FILE", "5s")
+            .with("LARDER_OUTBOUND_WHOLE", "9m");
+        let resolved = load(&Flags::default(), &world).unwrap();
+        let limits = limits(&resolved.settings);
+        assert_eq!(limits.flights, 7);
+        assert_eq!(limits.list_first_byte, Duration::from_secs(3));
+        assert_eq!(limits.file_first_byte, Duration::from_secs(5));
+        assert_eq!(limits.zip_whole, Duration::from_mins(9));
+    }
 }

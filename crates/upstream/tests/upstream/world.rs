@@ -150,6 +150,29 @@ async fn a_held_source_does_not_tell_what_others_asked_for() {
 }
 
 #[tokio::test]
+async fn questions_beyond_the_limit_wait_in_order_and_no_limit_of_time_runs_meanwhile() {
+    let fake = Fake::always(Answer::Silent(Duration::from_secs(5))).await;
+    let limit = Duration::from_millis(300);
+    let limits = Limits { list_first_byte: limit, flights: 1, ..Limits::default() };
+    let source = limited(&fake.url(), limits);
+    let paths = ["a", "b", "c", "d", "e"].map(|name| path(&format!("example.com/{name}")));
+    let started = Instant::now();
+    let ask = async |number: usize| {
+        let error = source.list(&paths[number]).await.unwrap_err();
+        assert!(matches!(error, Error::Unavailable { kind: Trouble::Timeout, .. }), "{error:?}");
+        (started.elapsed(), fake.count())
+    };
+    let ended = tokio::join!(ask(0), ask(1), ask(2), ask(3), ask(4));
+    let ended = [ended.0, ended.1, ended.2];
+    // One at a time, each with its whole limit; the third failure holds the source.
+    for (number, (elapsed, count)) in ended.iter().enumerate() {
+        let turns = u32::try_from(number).unwrap() + 1;
+        assert!(*elapsed >= limit * turns && *count <= number + 2, "{ended:?}");
+    }
+    assert_eq!(fake.count(), 3, "who waited for a held source does not ask it");
+}
+
+#[tokio::test]
 async fn absent_modules_and_400s_are_no_trouble_of_the_source() {
     for answer in [not_found("no"), status(400), status(500), status(403), ok("<html>")] {
         let fake = Fake::always(answer).await;

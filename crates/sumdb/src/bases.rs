@@ -6,7 +6,7 @@ use gomod::SumdbRequest;
 use outbound::{Client, Coding, Credential, Get};
 use percent_encoding::percent_decode_str;
 use policy::address::Word;
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::Instant};
 use units::Timestamp;
 use url::Url;
 
@@ -14,6 +14,9 @@ use crate::{Database, Error};
 
 /// How long a choice holds before the proxies are asked again.
 const CHOICE_LIFE: Duration = Duration::from_mins(10);
+/// How long a proxy's trouble is told again: those who waited while one asked share what it heard,
+/// and do not wait for their own time limits one after the other.
+const TROUBLE_LIFE: Duration = Duration::from_secs(1);
 /// A database or proxy answers within these, or not. Clients have no limit of their own.
 const FIRST_BYTE: Duration = Duration::from_secs(10);
 const WHOLE: Duration = Duration::from_secs(30);
@@ -24,7 +27,14 @@ const MAX_SUPPORTED_BYTES: u64 = 64 << 10;
 #[derive(Debug)]
 pub(crate) struct Bases {
     bases: Vec<Base>,
-    chosen: Mutex<Option<(usize, Timestamp)>>,
+    chosen: Mutex<Chosen>,
+}
+
+/// What asking the proxies last came to.
+#[derive(Debug, Default)]
+struct Chosen {
+    base: Option<(usize, Timestamp)>,
+    trouble: Option<(Error, Instant)>,
 }
 
 /// One place.
@@ -42,7 +52,7 @@ impl Bases {
     pub(crate) fn new(database: &Database) -> Self {
         let through = format!("/sumdb/{}", database.name.as_str());
         let bases = database.urls.iter().map(|url| Base::new(url, &through)).collect();
-        Self { bases, chosen: Mutex::new(None) }
+        Self { bases, chosen: Mutex::default() }
     }
 
     /// Gives the bases below `prefix` a credential.
@@ -60,6 +70,10 @@ impl Bases {
     /// The base to ask, as `go` chooses it: the first proxy that supports the database; 404 and 410
     /// lead on to the next, any other trouble is an error and not a reason to go past a proxy.
     /// Source: protocol.md §9, sumdb.md §2.1. One caller asks, the others wait for its choice.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the room's clock handle: how long trouble is shared"
+    )]
     pub(crate) async fn choose(
         &self,
         client: &Client,
@@ -68,16 +82,30 @@ impl Bases {
     ) -> Result<&Base, Error> {
         let mut chosen = self.chosen.lock().await;
         let fresh = |since: Timestamp| now.since(since).is_some_and(|age| age < CHOICE_LIFE);
-        let held = chosen.filter(|(_, since)| fresh(*since)).and_then(|(at, _)| self.bases.get(at));
-        if let Some(base) = held {
+        let held = chosen.base.filter(|(_, since)| fresh(*since));
+        if let Some(base) = held.and_then(|(at, _)| self.bases.get(at)) {
             return Ok(base);
+        }
+        if let Some((error, since)) = &chosen.trouble
+            && since.elapsed() < TROUBLE_LIFE
+        {
+            return Err(error.clone());
         }
         for (at, base) in self.bases.iter().enumerate() {
             // The last place is asked in any case: its answers will tell.
             let last = at + 1 == self.bases.len();
-            if last || !base.through_proxy || base.supports(client, via).await? {
-                *chosen = Some((at, now));
-                return Ok(base);
+            let asked = !last && base.through_proxy;
+            let supports = if asked { base.supports(client, via).await } else { Ok(true) };
+            match supports {
+                Ok(true) => {
+                    chosen.base = Some((at, now));
+                    return Ok(base);
+                }
+                Ok(false) => {}
+                Err(error) => {
+                    chosen.trouble = Some((error.clone(), Instant::now()));
+                    return Err(error);
+                }
             }
         }
         Err(Error::Unavailable {

@@ -320,3 +320,19 @@ async fn a_record_confirms_its_own_module_and_exactly_that_content() {
     let record = sumdb.record(&other).await.unwrap();
     assert_eq!(record.confirm(&checked).unwrap_err().module, module());
 }
+
+#[tokio::test]
+async fn a_proxy_in_trouble_is_not_asked_again_by_each_who_waits() {
+    let proxy = Fake::start().await;
+    proxy.set("/p/sumdb/sum.example/x/supported", 503, "busy");
+    let sumdb = sumdb(vec![proxy.url("/p/sumdb/sum.example/x"), proxy.url("/direct")]);
+    let request = SumdbRequest::Lookup(module());
+    let ask = async |secs| sumdb.relay(&name(), &request, at(secs)).await;
+    let answers = tokio::join!(ask(1000), ask(1000), ask(1001));
+    assert!(matches!(answers.2, Err(Error::Unavailable { .. })), "{answers:?}");
+    assert_eq!(proxy.paths().len(), 1);
+    proxy.set("/p/sumdb/sum.example/x/supported", 200, "");
+    proxy.set(&format!("/p/sumdb/sum.example/x{LOOKUP}"), 200, lookup());
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    assert!(ask(1002).await.is_ok());
+}

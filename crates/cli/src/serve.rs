@@ -135,7 +135,8 @@ impl Running {
         let observed = Observed::register(resolved, &mut registry)?;
         let admin = match (settings.metrics.enabled, settings.server.admin_listen.is_empty()) {
             (true, true) => AdminFace::Shared,
-            _ => AdminFace::Apart,
+            (true, false) => AdminFace::Apart,
+            (false, _) => AdminFace::Off,
         };
         let app = App::new(AppParts {
             config: build::server(settings)?,

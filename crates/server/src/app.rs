@@ -53,6 +53,17 @@ pub enum AdminFace {
     Shared,
     /// The admin listener only.
     Apart,
+    /// Nobody: `metrics.enabled` is false.
+    Off,
+}
+
+impl AdminFace {
+    fn no_metrics(self) -> Refusal {
+        Refusal::not_found(match self {
+            Self::Off => "not found: metrics.enabled is false",
+            Self::Apart | Self::Shared => "not found: metrics are on the admin address",
+        })
+    }
 }
 
 /// The application. Cheap to clone; clones are one.
@@ -183,9 +194,9 @@ fn begin(app: &Arc<Shared>, request: Request) -> Step {
             let fetching = if noted.fetching == fetching { fetching } else { Fetching::CachedOnly };
             module(app, visit, &head, path, fetching)
         }
-        Route::Metrics if app.admin == AdminFace::Apart => Step::Done(
-            visit.refuse(Refusal::not_found("not found: metrics are on the admin address")),
-        ),
+        Route::Metrics if app.admin != AdminFace::Shared => {
+            Step::Done(visit.refuse(app.admin.no_metrics()))
+        }
         page => Step::Done(app.page(visit, &head, page, base)),
     }
 }
@@ -199,6 +210,9 @@ fn administer(app: &Arc<Shared>, request: Request) -> Response {
     match app.bases.route(head.uri.path()) {
         Routed { route: Route::Module { .. } | Route::Home, .. } => {
             visit.refuse(Refusal::not_found("not found: this address has health and metrics only"))
+        }
+        Routed { route: Route::Metrics, .. } if app.admin == AdminFace::Off => {
+            visit.refuse(app.admin.no_metrics())
         }
         Routed { route, base } => app.page(visit, &head, route, base),
     }

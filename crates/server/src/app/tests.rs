@@ -204,6 +204,16 @@ async fn metrics_move_to_the_admin_address() {
 }
 
 #[tokio::test]
+async fn metrics_that_are_off_are_nowhere() {
+    let bench = bench(AdminFace::Off);
+    let page = bench.body("/metrics").await;
+    assert!(page.contains("metrics.enabled"), "{page}");
+    assert_eq!(bench.status("GET", "/metrics").await, 404);
+    assert_eq!(bench.admin_status("/metrics").await, 404);
+    assert_eq!(bench.admin_status("/healthz").await, 200);
+}
+
+#[tokio::test]
 async fn without_a_proxy_it_is_alive_but_not_ready() {
     let bench = bench(AdminFace::Shared);
     bench.app.set_ready(true);

@@ -25,8 +25,8 @@ pub const KEYS: &[Key] = &[
         path: "server.admin_listen",
         kind: List(&Address),
         default: Is("[]"),
-        doc: "Addresses for health and metrics alone. When set, the addresses of `server.listen` no longer answer `/metrics` and `/readyz`.",
-        wrong: "Probes and scrapers that ask the other address see 404.",
+        doc: "Addresses for health and metrics alone. When set, the addresses of `server.listen` no longer answer `/metrics`; `/healthz` and `/readyz` are answered on both.",
+        wrong: "Scrapers that ask the other address see 404.",
     },
     Key {
         path: "server.base_paths",

@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Word {
     /// An upstream that the operator wrote down, and its redirects when its own address was
-    /// private: anywhere but link-local, metadata and what is no host's address.
+    /// private: anywhere but link-local, metadata and what can be no host's address.
     Operator,
     /// A host found in somebody's answer (go-import, redirect of a public upstream): public
     /// addresses only.
@@ -36,19 +36,25 @@ pub struct Refusal {
 /// # Errors
 ///
 /// [`Refusal`] for addresses that are never dialled (link-local, cloud metadata, unspecified,
-/// multicast, broadcast, documentation, reserved), and on [`Word::Discovered`] for private ones.
+/// multicast, broadcast, reserved), and on [`Word::Discovered`] for private ones and those of
+/// documentation.
 pub fn judge(ip: IpAddr, word: Word) -> Result<(), Refusal> {
     match (classify(ip), word) {
-        (Class::Public, _) | (Class::Private(_), Word::Operator) => Ok(()),
-        (Class::Private(class) | Class::Danger(class) | Class::Nowhere(class), _) => {
-            Err(Refusal { ip, class })
-        }
+        (Class::Public, _) | (Class::Private(_) | Class::Example(_), Word::Operator) => Ok(()),
+        (
+            Class::Private(class)
+            | Class::Example(class)
+            | Class::Danger(class)
+            | Class::Nowhere(class),
+            _,
+        ) => Err(Refusal { ip, class }),
     }
 }
 
 /// Reports whether an address is private: RFC 1918, loopback, unique local, shared (CGNAT).
 ///
-/// What is never dialled is not private, metadata addresses inside private ranges included.
+/// What is never dialled is not private, metadata addresses inside private ranges included; nor
+/// are addresses of documentation: a host there may not lead on within private ranges.
 #[must_use]
 pub fn is_private(ip: IpAddr) -> bool {
     matches!(classify(ip), Class::Private(_))
@@ -59,6 +65,9 @@ enum Class {
     Public,
     /// Ours or our neighbours': on the operator's word only.
     Private(&'static str),
+    /// Set aside for examples. Closed networks (laboratories, sandboxes that stand in for public
+    /// hosts) do use them: on the operator's word only.
+    Example(&'static str),
     /// A host answers there, and what it says is secret: never.
     Danger(&'static str),
     /// No host's address: never.
@@ -67,7 +76,7 @@ enum Class {
 
 const METADATA: Class = Class::Danger("a cloud metadata address");
 const LINK_LOCAL: Class = Class::Danger("link-local");
-const DOCUMENTATION: Class = Class::Nowhere("reserved for documentation");
+const DOCUMENTATION: Class = Class::Example("reserved for documentation");
 const RESERVED: Class = Class::Nowhere("reserved");
 
 fn classify(ip: IpAddr) -> Class {
@@ -143,7 +152,7 @@ fn classify_local_nat64(ip: Ipv6Addr) -> Class {
     let usual = classify_v4(Ipv4Addr::new(b12, b13, b14, b15));
     let others = [[b6, b7, b9, b10], [b7, b9, b10, b11], [b9, b10, b11, b12]];
     others.into_iter().fold(usual, |worst, octets| match classify_v4(Ipv4Addr::from(octets)) {
-        Class::Public | Class::Nowhere(_) => worst,
+        Class::Public | Class::Example(_) | Class::Nowhere(_) => worst,
         class => stricter(worst, class),
     })
 }
@@ -151,7 +160,7 @@ fn classify_local_nat64(ip: Ipv6Addr) -> Class {
 fn stricter(a: Class, b: Class) -> Class {
     let rank = |class| match class {
         Class::Public => 0,
-        Class::Private(_) => 1,
+        Class::Private(_) | Class::Example(_) => 1,
         Class::Danger(_) | Class::Nowhere(_) => 2,
     };
     if rank(b) > rank(a) { b } else { a }

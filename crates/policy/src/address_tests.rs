@@ -4,14 +4,17 @@ use super::*;
 enum Verdict {
     Public,
     Private,
+    /// On the operator's word, yet not private.
+    Example,
     Never,
 }
-use Verdict::{Never, Private, Public};
+use Verdict::{Example, Never, Private, Public};
 
 fn verdict(text: &str) -> Verdict {
     let ip: IpAddr = text.parse().unwrap();
     let verdict = match (judge(ip, Word::Operator), judge(ip, Word::Discovered)) {
         (Ok(()), Ok(())) => Public,
+        (Ok(()), Err(refusal)) if refusal.class.contains("documentation") => Example,
         (Ok(()), Err(_)) => Private,
         (Err(_), Err(_)) => Never,
         (Err(_), Ok(())) => panic!("{text}: the operator's word is worth less than a stranger's"),
@@ -87,6 +90,19 @@ fn link_local_and_metadata_are_never_dialled() {
 }
 
 #[test]
+fn documentation_is_dialled_on_the_operators_word_alone() {
+    for text in
+        ["192.0.2.1", "198.51.100.1", "203.0.113.80", "64:ff9b::203.0.113.80", "2001:db8::1"]
+    {
+        let ip: IpAddr = text.parse().unwrap();
+        assert_eq!(judge(ip, Word::Operator), Ok(()), "{text}");
+        let refusal = judge(ip, Word::Discovered).unwrap_err();
+        assert_eq!(refusal.class, "reserved for documentation", "{text}");
+        assert!(!is_private(ip), "{text}: its redirects would be followed into private ranges");
+    }
+}
+
+#[test]
 fn what_is_no_hosts_address_is_never_dialled() {
     check(&[
         ("0.0.0.0", Never),
@@ -96,17 +112,17 @@ fn what_is_no_hosts_address_is_never_dialled() {
         ("192.0.0.0", Never),
         ("192.0.0.255", Never),
         ("192.0.1.0", Public),
-        ("192.0.2.0", Never),
-        ("192.0.2.255", Never),
+        ("192.0.2.0", Example),
+        ("192.0.2.255", Example),
         ("192.0.3.0", Public),
         ("192.88.98.255", Public),
         ("192.88.99.0", Never),
         ("192.88.100.0", Public),
         ("198.51.99.255", Public),
-        ("198.51.100.0", Never),
+        ("198.51.100.0", Example),
         ("198.51.101.0", Public),
         ("203.0.112.255", Public),
-        ("203.0.113.255", Never),
+        ("203.0.113.255", Example),
         ("203.0.114.0", Public),
         ("223.255.255.255", Public),
         ("224.0.0.0", Never),
@@ -130,13 +146,13 @@ fn ipv6_ranges_end_where_they_end() {
         ("2001:1ff:ffff::", Never),
         ("2001:200::", Public),
         ("2001:db7:ffff::", Public),
-        ("2001:db8::", Never),
-        ("2001:db8:ffff::", Never),
+        ("2001:db8::", Example),
+        ("2001:db8:ffff::", Example),
         ("2001:db9::", Public),
         ("2606:4700::1111", Public),
         ("3ffe:ffff::", Public),
-        ("3fff::", Never),
-        ("3fff:fff:ffff::", Never),
+        ("3fff::", Example),
+        ("3fff:fff:ffff::", Example),
         ("3fff:1000::", Public),
         ("4000::", Never),
         ("fbff:ffff::", Never),

@@ -25,6 +25,9 @@ use build::{Observed, Opened};
 pub(crate) use build::{index, store};
 use stop::{Signals, Told};
 
+/// What late work may take after all flights have ended, whatever is left of the stop's time.
+const LAST_WRITES: Duration = Duration::from_millis(500);
+
 /// How often a data folder that another larder holds is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -252,8 +255,14 @@ impl Running {
             }
             self.stop.cancel();
             self.tasks.close();
-            self.tasks.wait().await;
-            opened.close().await;
+            // A disk that does not answer must not hold the process beyond its time.
+            let late_work = async {
+                self.tasks.wait().await;
+                opened.close().await;
+            };
+            if tokio::time::timeout(left().max(LAST_WRITES), late_work).await.is_err() {
+                tracing::warn!("the last writes were given up: the disk does not answer");
+            }
         }
         drop(self.app);
         self.access.stop();

@@ -26,7 +26,7 @@ pub(crate) async fn answer(
     fetching: Fetching,
     now: Timestamp,
 ) -> Result<Answer, Error> {
-    if let Some(known) = remembered(rooms, &request, now) {
+    if let Some(known) = remembered(rooms, &request, fetching, now) {
         return known;
     }
     let purpose = match fetching {
@@ -48,8 +48,16 @@ pub(crate) async fn answer(
 }
 
 /// What memory says: an entry that is neither missing nor expired, or a remembered verdict.
-fn remembered(rooms: &Rooms, request: &Request, now: Timestamp) -> Option<Result<Answer, Error>> {
-    if let Some(error) = rooms.refusals.find(request, now) {
+fn remembered(
+    rooms: &Rooms,
+    request: &Request,
+    fetching: Fetching,
+    now: Timestamp,
+) -> Option<Result<Answer, Error>> {
+    // What a source did matters only to those who would ask it.
+    if fetching == Fetching::Allowed
+        && let Some(error) = rooms.refusals.find(request, now)
+    {
         return Some(Err(error));
     }
     match &*rooms.shelf.get(request)? {
@@ -170,8 +178,8 @@ async fn fetch_mod(pilot: &Pilot, target: &Target) -> Result<(), Error> {
         tokio::join!(source.go_mod(&target.module), rooms.sumdb.record(&target.module));
     let go_mod = fetched?;
     let checked = modzip::Checked::go_mod(&target.module, &go_mod.bytes)
-        .map_err(|error| invalid(target, &go_mod.origin, &error))?;
-    let verified = confirm(record, &checked, target, &go_mod.origin)?;
+        .map_err(|error| refuse_content(pilot, target, &go_mod.origin, &error))?;
+    let verified = confirm(pilot, record, &checked, (target, &go_mod.origin))?;
     // `.mod` stays open whatever the rules say of the module: graphs need it.
     let pass = policy::Policy::pass_go_mod(&target.module);
     let now = rooms.clock.now();
@@ -210,26 +218,36 @@ pub(crate) async fn source(rooms: &Rooms, target: &Target) -> Result<Arc<dyn Ups
 
 /// The database's word on checked content.
 pub(crate) fn confirm(
+    pilot: &Pilot,
     record: Result<sumdb::Record, sumdb::Error>,
     checked: &modzip::Checked,
-    target: &Target,
-    origin: &upstream::Origin,
+    (target, origin): (&Target, &upstream::Origin),
 ) -> Result<sumdb::Verified, Error> {
     let record = record.map_err(|error| Error::Sumdb(Arc::new(error)))?;
-    record.confirm(checked).map_err(|mismatch| invalid(target, origin, &mismatch))
+    let refuse = |mismatch| refuse_content(pilot, target, origin, &mismatch);
+    record.confirm(checked).map_err(refuse)
 }
 
-/// Content that breaks a rule: 502 with the reason, remembered, not stored.
-pub(crate) fn invalid(
+/// A verdict of ours on whole content: 502 with the reason, not stored, remembered for long.
+///
+/// What a source's trouble looks like (a login page, a cut body) is no verdict: see [`failed`].
+pub(crate) fn refuse_content(
+    pilot: &Pilot,
     target: &Target,
     origin: &upstream::Origin,
     reason: &dyn std::fmt::Display,
 ) -> Error {
-    Error::Upstream(Arc::new(upstream::Error::Invalid {
+    let rooms = &pilot.rooms;
+    let error = Error::Upstream(Arc::new(upstream::Error::Invalid {
         what: target.to_string(),
         origin: origin.clone(),
         reason: reason.to_string(),
-    }))
+    }));
+    warn!(module = %target.module, %error, "{target} was refused: {error}");
+    rooms.metrics.refused();
+    let until = rooms.clock.now().plus(rooms.config.refused_fresh);
+    rooms.refusals.remember(pilot.request().clone(), error.clone(), until);
+    error
 }
 
 /// Remembers a failed fetch as its kind deserves, and lets a kept "does not exist" stand in for an outage.
@@ -246,16 +264,7 @@ async fn failed(rooms: &Rooms, request: &Request, target: &Target, error: Error)
     if !error.is_outage() {
         return error;
     }
-    let lasting = matches!(&error, Error::Upstream(cause)
-        if matches!(**cause, upstream::Error::Invalid { .. }));
-    if lasting {
-        warn!(module = %target.module, %error, "{target} was refused: {error}");
-        rooms.metrics.refused();
-        rooms.refusals.remember(
-            request.clone(),
-            error.clone(),
-            now.plus(rooms.config.refused_fresh),
-        );
+    if rooms.refusals.find(request, now).is_some() {
         return error;
     }
     debug!(module = %target.module, %error, "{target} was not fetched: {error}");

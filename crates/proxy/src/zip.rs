@@ -44,10 +44,10 @@ pub(crate) async fn fetch(pilot: &Pilot, target: &Target) -> Result<(), Error> {
         Ok(checked) => checked,
         // Our disk, not the source's zip: no verdict, so nothing to remember.
         Err(error @ modzip::Error::Read { .. }) => return Err(Error::fault(error.to_string())),
-        Err(error) => return Err(fill::invalid(target, &origin, &error)),
+        Err(error) => return Err(fill::refuse_content(pilot, target, &origin, &error)),
     };
     compare_with_stored_mod(rooms, target, &checked).await?;
-    let verified = fill::confirm(record, &checked, target, &origin)?;
+    let verified = fill::confirm(pilot, record, &checked, (target, &origin))?;
     let subject = policy::Subject {
         module: target.module.path(),
         version: Some(target.module.version()),

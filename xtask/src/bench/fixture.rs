@@ -124,7 +124,8 @@ fn copy(writer: &mut TcpStream, file: &mut File, ways: &Ways) -> std::io::Result
     let rate = ways.bytes_per_sec.load(Ordering::SeqCst);
     let cut = ways.cut_after.load(Ordering::SeqCst);
     let started = Instant::now();
-    let mut chunk = vec![0; 256 << 10];
+    // A cut falls into a chunk: those before it must not carry the whole file.
+    let mut chunk = vec![0; if cut == 0 { 256 << 10 } else { 1 << 10 }];
     let mut sent = 0;
     loop {
         let read = file.read(&mut chunk)?;

@@ -321,3 +321,22 @@ async fn those_who_ask_and_leave_cannot_fill_the_memory() {
     assert!(joined.is_err(), "one that is under way is joined all the same: {joined:?}");
     assert_eq!(world.get(&format!("{M}v1.0.0.mod")).await.0, Outcome::Hit);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_page_is_an_outage_not_a_verdict_for_ten_minutes() {
+    let world = World::new().await;
+    world.upstream.behave("*.mod", Behaviour::html());
+    let path = format!("{M}v1.0.0.mod");
+    let error = world.ask(&path).await.unwrap_err();
+    assert!(error.to_string().contains("login page"), "{error}");
+    world.upstream.behave_well();
+    // The source is left alone for a moment after its failure.
+    for _ in 0..100 {
+        world.pass(Duration::from_secs(2));
+        if world.ask(&path).await.is_ok() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the mended source was not asked again");
+}

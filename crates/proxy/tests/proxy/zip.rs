@@ -78,7 +78,8 @@ async fn a_bad_zip_is_cut_short_never_whole_and_its_verdict_is_remembered() {
     let again = world.ask(ZIP).await.unwrap_err();
     assert!(again.to_string().contains("go.mod"), "{again}");
     assert_eq!(world.upstream.calls("*.zip"), 1);
-    assert!(world.ask_as(ZIP, Fetching::CachedOnly).await.is_err());
+    let cached = world.ask_as(ZIP, Fetching::CachedOnly).await.unwrap_err();
+    assert!(matches!(cached, Error::NotHere { .. }), "{cached:?}");
     world.pass(Duration::from_secs(601));
     assert!(world.ask(ZIP).await.is_ok_and(|answer| matches!(answer.body, Body::Live { .. })));
     assert_eq!(world.upstream.calls("*.zip"), 2);

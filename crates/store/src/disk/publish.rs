@@ -292,9 +292,15 @@ impl Publisher {
             sync_each(&all)
         } else {
             thread::scope(|scope| {
-                let workers: Vec<_> =
-                    all.chunks(share).map(|some| scope.spawn(|| sync_each(some))).collect();
-                workers.into_iter().filter_map(|worker| worker.join().ok()).flatten().collect()
+                let beside = |some| match thread::Builder::new()
+                    .spawn_scoped(scope, move || sync_each(some))
+                {
+                    Ok(worker) => Sync::Beside(some, worker),
+                    // No thread to be had: the queue must not stop for that.
+                    Err(_) => Sync::Done(sync_each(some)),
+                };
+                let syncs: Vec<_> = all.chunks(share).map(beside).collect();
+                syncs.into_iter().flat_map(Sync::result).collect()
             })
         };
         disk.metrics.sync_batches.inc();
@@ -304,6 +310,22 @@ impl Publisher {
             self.known.lock().unwrap_or_else(PoisonError::into_inner).add(&all);
         }
         failed
+    }
+}
+
+/// Folders that are being synced, or were.
+enum Sync<'scope, 'folders> {
+    Beside(&'folders [&'folders Path], thread::ScopedJoinHandle<'scope, HashMap<PathBuf, Error>>),
+    Done(HashMap<PathBuf, Error>),
+}
+
+impl Sync<'_, '_> {
+    /// What failed. A worker that panicked has synced nothing: its folders are synced again, here.
+    fn result(self) -> HashMap<PathBuf, Error> {
+        match self {
+            Self::Done(failed) => failed,
+            Self::Beside(folders, worker) => worker.join().unwrap_or_else(|_| sync_each(folders)),
+        }
     }
 }
 

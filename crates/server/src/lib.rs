@@ -10,7 +10,7 @@
 //! [`App`] answers a hit in one synchronous step: no await, no lock, no tracing event, no
 //! allocation per header. Values of headers are static or made once ([`proxy::Validators`], the
 //! lifetimes table); request ids come from a per-thread block; the access line leaves as a
-//! [`access::Record`] over a bounded channel and is formatted by another thread.
+//! [`access::Record`], formatted where the request ended and written by another thread.
 
 mod answer;
 mod app;

@@ -53,13 +53,12 @@ fn passed(line: &HeaderValue, us: &str) -> bool {
     line.split(',').any(|hop| hop.split_ascii_whitespace().nth(1) == Some(us))
 }
 
-/// A request that is being answered. Every visit leaves one record: by [`Visit::finish`], or, when
-/// the client leaves and the visit is dropped, as a 499.
+/// A request that is being answered. Every visit is counted and leaves its line when it is dropped:
+/// behind its answer or the last byte of it, or, when the client leaves before, as a 499.
 pub(crate) struct Visit {
     app: Arc<Shared>,
     started: Duration,
-    // None once it has been sent.
-    record: Option<Record>,
+    record: Record,
 }
 
 impl Visit {
@@ -84,48 +83,42 @@ impl Visit {
             bytes: 0,
             whole: false,
         };
-        Self { app: Arc::clone(app), started: app.clock.uptime(), record: Some(record) }
+        Self { app: Arc::clone(app), started: app.clock.uptime(), record }
     }
 
     /// Notes what is asked for.
     pub(crate) fn asks(&mut self, kind: Kind, request: Option<gomod::Request>) {
-        if let Some(record) = &mut self.record {
-            record.kind = kind;
-            record.request = request;
-        }
+        self.record.kind = kind;
+        self.record.request = request;
     }
 
     /// Ends with a refusal.
     pub(crate) fn refuse(self, refusal: Refusal) -> Response {
-        let Some(record) = &self.record else { return Response::new(wire::Body::empty()) };
-        let reply = answer::refused(&record.method, refusal, &record.ids, &self.app.lifetimes);
+        let Record { method, ids, .. } = &self.record;
+        let reply = answer::refused(method, refusal, ids, &self.app.lifetimes);
         self.finish(reply)
     }
 
     /// Ends with an answer. What a small body sends is known now; files and streams tell at their
-    /// end.
+    /// end, and one that is dropped unsent leaves its line, too.
     pub(crate) fn finish(mut self, reply: Reply) -> Response {
         let Reply { mut response, outcome, end } = reply;
-        let Some(mut record) = self.record.take() else { return response };
-        answer::stamp(&mut response, &record.ids);
-        record.status = response.status().as_u16();
-        record.outcome = outcome;
-        let (app, started) = (Arc::clone(&self.app), self.started);
+        answer::stamp(&mut response, &self.record.ids);
+        self.record.status = response.status().as_u16();
+        self.record.outcome = outcome;
         match end {
             End::Now(bytes) => {
-                record.bytes = bytes;
-                record.whole = true;
-                leave(&app, started, record);
+                self.record.bytes = bytes;
+                self.record.whole = true;
                 response
             }
             End::Later => response.map(|body| {
                 body.on_end(move |sent| {
-                    record.bytes = sent.bytes;
-                    record.whole = sent.whole;
+                    self.record.bytes = sent.bytes;
+                    self.record.whole = sent.whole;
                     if !sent.whole {
-                        app.metrics.count_cut();
+                        self.app.metrics.count_cut();
                     }
-                    leave(&app, started, record);
                 })
             }),
         }
@@ -134,18 +127,13 @@ impl Visit {
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        if let Some(record) = self.record.take() {
-            leave(&self.app, self.started, record);
+        let Self { app, started, record } = self;
+        record.took = app.clock.uptime().saturating_sub(*started);
+        let Record { kind, status, outcome, bytes, took, .. } = *record;
+        app.metrics.count(&Sample { kind, status, outcome, bytes, took });
+        if let Some(log) = &app.log {
+            log.send(record);
         }
-    }
-}
-
-fn leave(app: &Shared, started: Duration, mut record: Record) {
-    record.took = app.clock.uptime().saturating_sub(started);
-    let Record { kind, status, outcome, bytes, took, .. } = record;
-    app.metrics.count(&Sample { kind, status, outcome, bytes, took });
-    if let Some(log) = &app.log {
-        log.send(record);
     }
 }
 

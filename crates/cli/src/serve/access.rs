@@ -38,11 +38,11 @@ impl AccessLog {
                 }
             }
         };
-        let (sender, receiver) = access::channel(access::CAPACITY, dropped);
+        let (sender, receiver) = access::channel(format, access::MAX_WAITING_BYTES, dropped);
         let stopped = Arc::clone(&stop);
         let writer = std::thread::Builder::new()
             .name("access-log".to_owned())
-            .spawn(move || access::run(&receiver, out, format, &stopped))
+            .spawn(move || access::run(&receiver, out, &stopped))
             .context("starting the access log")?;
         Ok(Self { sender: Some(sender), stop, writer: Some(writer) })
     }

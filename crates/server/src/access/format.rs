@@ -43,6 +43,22 @@ const MAX_PATH: usize = 512;
 /// Bytes of a method that are logged: the registered ones are shorter.
 const MAX_METHOD: usize = 16;
 
+/// Formatted lines.
+#[derive(Debug, Default)]
+pub(super) struct Text {
+    pub(super) bytes: Vec<u8>,
+    pub(super) lines: u64,
+}
+
+impl Text {
+    /// Empties it; of its memory at most `kept` bytes stay.
+    pub(super) fn clear(&mut self, kept: usize) {
+        self.bytes.clear();
+        self.bytes.shrink_to(kept);
+        self.lines = 0;
+    }
+}
+
 /// Formats records into a buffer.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -73,13 +89,13 @@ impl Writer {
         &self.text
     }
 
-    pub(super) fn lines(&self) -> u64 {
-        self.lines
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.text.clear();
-        self.lines = 0;
+    /// Gives the lines away, if there are any, for an empty buffer.
+    pub(super) fn take(&mut self, batch: &mut Text) {
+        if self.lines == 0 {
+            return;
+        }
+        std::mem::swap(&mut self.text, &mut batch.bytes);
+        std::mem::swap(&mut self.lines, &mut batch.lines);
     }
 
     fn push_text(&mut self, record: &Record) {
@@ -159,13 +175,31 @@ impl Writer {
         let _ = self.text.write_fmt(arguments);
     }
 
+    /// Decimal digits, at least `width` of them. A line has five numbers, and the formatting
+    /// machinery of the standard library took as long for them as all the rest.
+    fn push_digits(&mut self, mut number: u64, width: usize) {
+        const LONGEST: usize = 20;
+        let mut digits = [b'0'; LONGEST];
+        let mut used = 0;
+        for digit in digits.iter_mut().rev() {
+            if number == 0 && used >= width.max(1) {
+                break;
+            }
+            *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
+            number /= 10;
+            used += 1;
+        }
+        self.text.extend_from_slice(digits.get(LONGEST - used..).unwrap_or_default());
+    }
+
     fn push_number(&mut self, number: u64) {
-        self.push_display(format_args!("{number}"));
+        self.push_digits(number, 1);
     }
 
     fn push_seconds(&mut self, record: &Record) {
-        let (seconds, micros) = (record.took.as_secs(), record.took.subsec_micros());
-        self.push_display(format_args!("{seconds}.{micros:06}"));
+        self.push_number(record.took.as_secs());
+        self.put(".");
+        self.push_digits(record.took.subsec_micros().into(), 6);
     }
 
     fn push_time(&mut self, at: Timestamp) {
@@ -176,7 +210,9 @@ impl Writer {
         }
         let micros = at.unix_nanos().rem_euclid(1_000_000_000) / 1_000;
         self.text.extend_from_slice(self.second.1.as_bytes());
-        self.push_display(format_args!(".{micros:06}Z"));
+        self.put(".");
+        self.push_digits(micros.unsigned_abs(), 6);
+        self.put("Z");
     }
 
     fn push_bounded(&mut self, text: &str, max: usize, push: fn(&mut Self, &str)) {
@@ -195,6 +231,10 @@ impl Writer {
 
     /// The inside of a JSON string. Source: RFC 8259 §7.
     fn push_escaped(&mut self, text: &str) {
+        // Nearly all text is of this kind, and copying it whole is ten times as fast.
+        if text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
+            return self.put(text);
+        }
         for byte in text.bytes() {
             match byte {
                 b'"' | b'\\' => self.text.extend_from_slice(&[b'\\', byte]),
@@ -328,6 +368,22 @@ mod tests {
         let mut writer = Writer::new(Format::Json);
         writer.push_escaped("\"\\\n\u{1}ü");
         assert_eq!(writer.text(), "\\\"\\\\\\u000a\\u0001ü".as_bytes());
+    }
+
+    #[test]
+    fn numbers_are_written_to_the_last_digit() {
+        for (number, width, shown) in [
+            (0, 1, "0"),
+            (9, 1, "9"),
+            (10, 1, "10"),
+            (7, 6, "000007"),
+            (1_234_567, 6, "1234567"),
+            (u64::MAX, 1, "18446744073709551615"),
+        ] {
+            let mut writer = Writer::new(Format::Text);
+            writer.push_digits(number, width);
+            assert_eq!(writer.text(), shown.as_bytes());
+        }
     }
 
     #[test]

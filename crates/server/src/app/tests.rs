@@ -28,7 +28,7 @@ fn bench(admin: AdminFace) -> Bench {
 fn bench_of(admin: AdminFace, config: Config) -> Bench {
     let mut registry = Registry::with_prefix("larder");
     let metrics = Metrics::register(&mut registry, "1.2.3");
-    let (sender, log) = access::channel(64, Counter::default());
+    let (sender, log) = access::channel(access::Format::Json, 1 << 20, Counter::default());
     let clock = Clock::manual(Timestamp::from_unix_secs(1_000_000_000));
     let app = App::new(AppParts {
         config,
@@ -81,7 +81,7 @@ impl Bench {
     /// Lines logged so far.
     fn lines(&self) -> Vec<serde_json::Value> {
         let (mut out, stop) = (Vec::new(), AtomicBool::new(true));
-        access::run(&self.log, &mut out, access::Format::Json, &stop);
+        access::run(&self.log, &mut out, &stop);
         let text = String::from_utf8(out).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }

@@ -71,7 +71,7 @@ impl Larder {
         let clocks = (server::Clock::manual(now), proxy::Clock::manual(now));
         let mut registry = Registry::with_prefix("larder");
         let metrics = server::Metrics::register(&mut registry, "1.2.3");
-        let (sender, log) = access::channel(1_000, Counter::default());
+        let (sender, log) = access::channel(access::Format::Json, 1 << 20, Counter::default());
         let mut late = Registry::with_prefix("larder");
         let proxy_metrics = proxy::Metrics::new(&mut late);
         let app = App::new(AppParts {

@@ -90,7 +90,7 @@ fn every_answer_has_one_line_with_the_bytes_that_were_sent() {
 /// Lines logged since the last call.
 fn lines(larder: &Larder) -> Vec<serde_json::Value> {
     let mut out = Vec::new();
-    access::run(&larder.log, &mut out, access::Format::Json, &AtomicBool::new(true));
+    access::run(&larder.log, &mut out, &AtomicBool::new(true));
     let text = String::from_utf8(out).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }

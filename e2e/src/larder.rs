@@ -231,6 +231,15 @@ impl Larder {
         Ok(kill_process(Pid::from_child(&self.child), signal)?)
     }
 
+    /// Waits for the end that something else brings about.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be waited for.
+    pub fn wait(mut self) -> anyhow::Result<ExitStatus> {
+        Ok(self.child.wait()?)
+    }
+
     /// Sends SIGTERM and waits for the end.
     ///
     /// # Errors

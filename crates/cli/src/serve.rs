@@ -68,7 +68,10 @@ async fn serve(resolved: &Resolved, fill: tokio::runtime::Handle) -> anyhow::Res
         tracing::info!("ready");
         running.until_stopped(&mut signals).await;
     }
-    running.stop(resolved, opened).await;
+    tokio::select! {
+        () = running.stop(resolved, opened) => {}
+        () = signals.stop() => tracing::warn!("told to stop again: stopped at once"),
+    }
     Ok(())
 }
 
@@ -265,6 +268,6 @@ impl Running {
             }
         }
         drop(self.app);
-        self.access.stop();
+        self.access.stop().await;
     }
 }

@@ -22,7 +22,8 @@ pub struct Config {
     pub refused_fresh: Duration,
     /// For how long one caller waits for a flight. Default: 10 minutes.
     pub waiter_timeout: Duration,
-    /// How many flights fetch at once; further ones queue in order. Default: 256.
+    /// How many zips are fetched at once, and how many other things beside them; further ones queue
+    /// in order. Default: 256.
     pub max_flights: usize,
     /// Memory for hot answers. Default: 64 MiB.
     pub shelf_size: ByteSize,

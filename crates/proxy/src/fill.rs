@@ -117,7 +117,7 @@ async fn fly(pilot: Pilot) {
         Err(error) => return pilot.land_last(Err(error)),
     }
     let fetched = {
-        let turn = rooms.flights.turn().await;
+        let turn = rooms.flights.turn(pilot.request()).await;
         match turn {
             Ok(_turn) => fetch(&pilot, &target).await,
             Err(error) => Err(error),

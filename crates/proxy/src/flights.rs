@@ -60,7 +60,9 @@ type Table = HashMap<FlightKey, watch::Receiver<Phase>>;
 pub(crate) struct Flights {
     running: Mutex<Table>,
     fill: tokio::runtime::Handle,
-    fetching: Semaphore,
+    /// Zips, and everything else: minutes of large files must not hold seconds of small ones back.
+    zips: Semaphore,
+    questions: Semaphore,
     tracker: TaskTracker,
     metrics: Metrics,
 }
@@ -78,7 +80,8 @@ impl Flights {
         Self {
             running: Mutex::default(),
             fill,
-            fetching: Semaphore::new(max.clamp(1, Semaphore::MAX_PERMITS)),
+            zips: Semaphore::new(max.clamp(1, Semaphore::MAX_PERMITS)),
+            questions: Semaphore::new(max.clamp(1, Semaphore::MAX_PERMITS)),
             tracker: TaskTracker::new(),
             metrics,
         }
@@ -94,13 +97,17 @@ impl Flights {
         self.fill.spawn(self.tracker.track_future(task));
     }
 
-    /// A turn to fetch: fair, first come first served.
+    /// A turn to fetch: fair, first come first served, in one of two queues of the same width.
     ///
     /// # Errors
     ///
     /// A fault when the table is closed, which it never is while flights run.
-    pub(crate) async fn turn(&self) -> Result<SemaphorePermit<'_>, Error> {
-        self.fetching.acquire().await.map_err(|closed| Error::fault(closed.to_string()))
+    pub(crate) async fn turn(&self, request: &Request) -> Result<SemaphorePermit<'_>, Error> {
+        let queue = match request {
+            Request::Zip(_) => &self.zips,
+            _ => &self.questions,
+        };
+        queue.acquire().await.map_err(|closed| Error::fault(closed.to_string()))
     }
 
     /// Waits for all detached work, at most `deadline`; returns how much was left.

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 use units::Timestamp;
 
+use crate::flights::blocking;
 use crate::load::Target;
 use crate::{Kind, Rooms};
 
@@ -81,6 +82,9 @@ impl Ledger {
 pub(crate) async fn run(rooms: &Rooms, stop: CancellationToken) {
     loop {
         let stopped = tokio::time::timeout(INTERVAL, stop.cancelled()).await.is_ok();
+        // Readiness and metrics read what was seen here: they are answered where nothing may block.
+        let store = rooms.store.clone();
+        let _seen = blocking(move || store.look()).await;
         flush(rooms).await;
         if stopped {
             return;

@@ -67,7 +67,7 @@ fn absent(text: String) -> Error {
 async fn fly(pilot: Pilot, database: tlog::LogName, asked: SumdbRequest, fresh: Duration) {
     let rooms = Arc::clone(&pilot.rooms);
     let relayed = async {
-        let _turn = rooms.flights.turn().await?;
+        let _turn = rooms.flights.turn(pilot.request()).await?;
         let relayed = rooms.sumdb.relay(&database, &asked, rooms.clock.now()).await;
         relayed.map_err(|error| Error::Sumdb(Arc::new(error)))
     };

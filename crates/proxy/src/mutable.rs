@@ -186,7 +186,7 @@ fn kind_of(rooms: &Rooms, request: &Request) -> (Kind, Duration) {
 
 /// Asks the source and judges.
 async fn refresh(rooms: &Rooms, request: &Request) -> Result<Refreshed, Error> {
-    let _turn = rooms.flights.turn().await?;
+    let _turn = rooms.flights.turn(request).await?;
     let now = rooms.clock.now();
     let (kind, fresh) = kind_of(rooms, request);
     let found = match request {

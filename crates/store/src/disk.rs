@@ -50,11 +50,15 @@ pub(crate) struct Disk {
 impl Disk {
     /// Refuses when nothing new may be written.
     pub(crate) fn writable(&self) -> Result<(), Error> {
-        self.degraded().map_or(Ok(()), |why| Err(Error::Stopped(why)))
+        self.look().map_or(Ok(()), |why| Err(Error::Stopped(why)))
+    }
+
+    pub(crate) fn look(&self) -> Option<Degraded> {
+        self.space.look()
     }
 
     pub(crate) fn degraded(&self) -> Option<Degraded> {
-        self.space.degraded()
+        self.space.known()
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

@@ -225,7 +225,16 @@ impl Store {
         }
     }
 
-    /// Returns why nothing new is stored now, if so. Cheap: looks at the disk once a second.
+    /// Looks at the disk, once a second at most, and returns why nothing new is stored now. Blocks.
+    #[must_use]
+    pub fn look(&self) -> Option<Degraded> {
+        match &self.inner {
+            Inner::Memory(_) => None,
+            Inner::Disk(disk) => disk.look(),
+        }
+    }
+
+    /// Returns why nothing new was stored at the last look or write. From memory: never waits.
     #[must_use]
     pub fn degraded(&self) -> Option<Degraded> {
         match &self.inner {

@@ -86,7 +86,7 @@ async fn a_new_folder_has_its_layout() {
     for name in ["modules", "facts", "evidence", "scratch", "lock"] {
         assert!(folder.join(name).exists(), "{name}");
     }
-    assert_eq!(store.degraded(), None);
+    assert_eq!(store.look(), None);
 }
 
 #[tokio::test]
@@ -190,7 +190,7 @@ async fn a_path_too_long_as_a_whole_is_a_long_name() {
     assert!(read(&store, &Key::Evidence(&name)).await.is_none());
     let refused = create(&store, &Key::Evidence(&name), b"x").await;
     assert!(matches!(refused, Err(Error::LongName { .. })), "{refused:?}");
-    assert_eq!(store.degraded(), None);
+    assert_eq!(store.look(), None);
 }
 
 #[tokio::test]
@@ -260,7 +260,7 @@ async fn a_walk_that_is_dropped_ends() {
 }
 
 #[tokio::test]
-async fn a_list_is_not_synced_and_facts_are() {
+async fn what_can_be_made_again_is_not_synced() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     let mut registry = prometheus_client::registry::Registry::default();
@@ -274,6 +274,8 @@ async fn a_list_is_not_synced_and_facts_are() {
     store.replace(&Key::ListFile(module.path()), Bytes::new(), None).await.unwrap();
     batches(0);
     store.replace(&Key::Facts(&module), Bytes::new(), None).await.unwrap();
+    batches(0);
+    create(&store, &Key::Mod(&module), b"module example.com/x\n").await.unwrap();
     batches(1);
 }
 
@@ -289,7 +291,7 @@ async fn below_min_free_fills_stop_and_hits_go_on() {
     let store = Store::disk(folder.path(), &all).unwrap();
     let min = u64::MAX;
     assert!(
-        matches!(store.degraded(), Some(Degraded::BelowMinFree { free, min: m }) if free > 0 && m == min)
+        matches!(store.look(), Some(Degraded::BelowMinFree { free, min: m }) if free > 0 && m == min)
     );
     assert!(matches!(store.stage().await, Err(Error::Stopped(Degraded::BelowMinFree { .. }))));
     assert_eq!(read(&store, &Key::Zip(&module)).await.unwrap(), "zip");
@@ -348,13 +350,13 @@ async fn needs_root_a_full_disk_stops_fills_until_there_is_room() {
         }
     }
     assert!(matches!(failed, Err(Error::Stopped(Degraded::Full))), "{failed:?}");
-    assert_eq!(store.degraded(), Some(Degraded::Full));
+    assert_eq!(store.look(), Some(Degraded::Full));
     assert!(matches!(store.stage().await, Err(Error::Stopped(Degraded::Full))));
     let published = store.create(&Key::Zip(&big), staged).await;
     assert!(matches!(published, Err(Error::Stopped(Degraded::Full))), "{published:?}");
     assert_eq!(read(&store, &Key::Zip(&small)).await.unwrap().len(), 1 << 20);
     until("scratch is empty", || is_empty(&scratch)).await;
-    until("room is noticed", || store.degraded().is_none()).await;
+    until("room is noticed", || store.look().is_none()).await;
     create(&store, &Key::Zip(&big), b"now").await.unwrap();
 }
 
@@ -371,7 +373,7 @@ async fn needs_root_a_full_disk_refuses_a_small_body_at_create() {
     assert!(is_empty(&mount.path().join("scratch")));
     assert!(read(&store, &Key::Zip(&more)).await.is_none());
     fs::remove_file(fill).unwrap();
-    until("room is noticed", || store.degraded().is_none()).await;
+    until("room is noticed", || store.look().is_none()).await;
     create(&store, &Key::Zip(&more), b"now").await.unwrap();
 }
 
@@ -387,7 +389,7 @@ async fn needs_root_a_read_only_folder_opens_for_hits() {
     mount.remount("ro");
 
     let store = open(&mount.path());
-    assert_eq!(store.degraded(), Some(Degraded::ReadOnly));
+    assert_eq!(store.look(), Some(Degraded::ReadOnly));
     assert_eq!(read(&store, &Key::Zip(&here)).await.unwrap(), "zip");
     assert!(read(&store, &Key::Zip(&there)).await.is_none());
     assert_eq!(store.versions(here.path()).await.unwrap().len(), 1);
@@ -408,10 +410,10 @@ async fn needs_root_a_disk_turned_read_only_stops_fills_and_recovers() {
     mount.remount("ro");
     let refused = store.replace(&Key::Facts(&module), Bytes::new(), None).await;
     assert!(matches!(refused, Err(Error::Stopped(Degraded::ReadOnly))), "{refused:?}");
-    assert_eq!(store.degraded(), Some(Degraded::ReadOnly));
+    assert_eq!(store.look(), Some(Degraded::ReadOnly));
     assert_eq!(read(&store, &Key::Zip(&module)).await.unwrap(), "zip");
     mount.remount("rw");
-    until("writable again", || store.degraded().is_none()).await;
+    until("writable again", || store.look().is_none()).await;
     create(&store, &Key::Info(&module), b"info").await.unwrap();
 }
 

@@ -10,7 +10,7 @@ use tokio::{sync::Mutex, time::Instant};
 use units::Timestamp;
 use url::Url;
 
-use crate::{Database, Error};
+use crate::{Access, Database, Error};
 
 /// How long a choice holds before the proxies are asked again.
 const CHOICE_LIFE: Duration = Duration::from_mins(10);
@@ -44,25 +44,29 @@ pub(crate) struct Base {
     /// Host, port and path, without userinfo.
     pub(crate) name: Arc<str>,
     credential: Option<Credential>,
+    client: Client,
     /// Whether this is below a GOPROXY server, which says by `supported` whether it relays.
     through_proxy: bool,
 }
 
 impl Bases {
-    pub(crate) fn new(database: &Database) -> Self {
+    pub(crate) fn new(database: &Database, client: &Client) -> Self {
         let through = format!("/sumdb/{}", database.name.as_str());
-        let bases = database.urls.iter().map(|url| Base::new(url, &through)).collect();
+        let bases = database.urls.iter().map(|url| Base::new(url, &through, client)).collect();
         Self { bases, chosen: Mutex::default() }
     }
 
-    /// Gives the bases below `prefix` a credential.
-    pub(crate) fn add_credential(&mut self, prefix: &Url, credential: &Credential) {
-        let path = prefix.path().trim_end_matches('/');
+    /// Asks the bases below a URL in this way.
+    pub(crate) fn set_access(&mut self, access: &Access) {
+        let path = access.below.path().trim_end_matches('/');
         for base in &mut self.bases {
             let rest = base.url.path().strip_prefix(path);
             let below = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-            if below && base.url.origin() == prefix.origin() {
-                base.credential = Some(credential.clone());
+            if below && base.url.origin() == access.below.origin() {
+                base.client = access.client.clone();
+                if access.credential.is_some() {
+                    base.credential.clone_from(&access.credential);
+                }
             }
         }
     }
@@ -74,12 +78,7 @@ impl Bases {
         clippy::disallowed_methods,
         reason = "the room's clock handle: how long trouble is shared"
     )]
-    pub(crate) async fn choose(
-        &self,
-        client: &Client,
-        via: &Arc<str>,
-        now: Timestamp,
-    ) -> Result<&Base, Error> {
+    pub(crate) async fn choose(&self, via: &Arc<str>, now: Timestamp) -> Result<&Base, Error> {
         let mut chosen = self.chosen.lock().await;
         let fresh = |since: Timestamp| now.since(since).is_some_and(|age| age < CHOICE_LIFE);
         let held = chosen.base.filter(|(_, since)| fresh(*since));
@@ -95,7 +94,7 @@ impl Bases {
             // The last place is asked in any case: its answers will tell.
             let last = at + 1 == self.bases.len();
             let asked = !last && base.through_proxy;
-            let supports = if asked { base.supports(client, via).await } else { Ok(true) };
+            let supports = if asked { base.supports(via).await } else { Ok(true) };
             match supports {
                 Ok(true) => {
                     chosen.base = Some((at, now));
@@ -118,7 +117,7 @@ impl Bases {
 }
 
 impl Base {
-    fn new(url: &Url, through: &str) -> Self {
+    fn new(url: &Url, through: &str, client: &Client) -> Self {
         let mut url = url.clone();
         let decode = |text| percent_decode_str(text).decode_utf8_lossy().into_owned();
         let user = decode(url.username());
@@ -132,7 +131,8 @@ impl Base {
         let path = url.path().trim_end_matches('/').to_owned();
         let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
         let name = format!("{}{port}{path}", url.host_str().unwrap_or_default()).into();
-        Self { url, name, credential, through_proxy: path.ends_with(through) }
+        let client = client.clone();
+        Self { url, name, credential, client, through_proxy: path.ends_with(through) }
     }
 
     /// A question below this base. `tail` is escaped as on the wire.
@@ -152,9 +152,14 @@ impl Base {
         }
     }
 
-    async fn supports(&self, client: &Client, via: &Arc<str>) -> Result<bool, Error> {
+    /// Asks, by this place's own trust.
+    pub(crate) async fn ask(&self, question: Get) -> Result<outbound::Answer, outbound::Error> {
+        self.client.get(question).await
+    }
+
+    async fn supports(&self, via: &Arc<str>) -> Result<bool, Error> {
         let question = self.get(&tail(&SumdbRequest::Supported), MAX_SUPPORTED_BYTES, via);
-        match client.get(question).await {
+        match self.ask(question).await {
             Ok(_answer) => Ok(true),
             Err(outbound::Error::NotFound { .. }) => Ok(false),
             Err(error) => Err(self.told(error)),

@@ -18,4 +18,4 @@ mod relay;
 
 pub use error::Error;
 pub use record::{Mismatch, Record, Verification, Verified};
-pub use relay::{Database, MAX_DATA_TILE_BYTES, MAX_NOTE_BYTES, Sumdb};
+pub use relay::{Access, Database, MAX_DATA_TILE_BYTES, MAX_NOTE_BYTES, Sumdb};

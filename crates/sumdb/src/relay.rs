@@ -36,6 +36,18 @@ pub struct Database {
     pub urls: Vec<Url>,
 }
 
+/// How the places at or below a URL are asked: an upstream proxy has its own trust and credential,
+/// and what lies below it is asked as the proxy itself is.
+#[derive(Debug, Clone)]
+pub struct Access {
+    /// The URL.
+    pub below: Url,
+    /// Sends the questions; it holds the certificate authorities.
+    pub client: Client,
+    /// Goes with them; `None` leaves the userinfo of [`Database::urls`].
+    pub credential: Option<Credential>,
+}
+
 /// The databases that clients may ask through us.
 ///
 /// Cheap to clone; clones share the memory. Equal questions that come at the same time are not
@@ -47,7 +59,6 @@ pub struct Sumdb {
 
 struct Inner {
     databases: Vec<(LogName, Bases)>,
-    client: Client,
     via: Arc<str>,
     cache: Cache,
 }
@@ -55,29 +66,29 @@ struct Inner {
 impl Sumdb {
     /// Takes the databases; nobody is asked yet.
     #[must_use]
-    pub fn new(databases: Vec<Database>, client: Client) -> Self {
+    pub fn new(databases: Vec<Database>, client: &Client) -> Self {
         Self::with(databases, client, &[], Arc::from(DEFAULT_VIA))
     }
 
-    /// The same with credentials for the places at or below a URL, and our own `Via` value.
+    /// The same with other ways of asking some places, and our own `Via` value.
     #[must_use]
     pub fn with(
         databases: Vec<Database>,
-        client: Client,
-        credentials: &[(Url, Credential)],
+        client: &Client,
+        accesses: &[Access],
         via: Arc<str>,
     ) -> Self {
         let with_bases = |database: Database| {
-            let mut bases = Bases::new(&database);
-            for (prefix, credential) in credentials {
-                bases.add_credential(prefix, credential);
+            let mut bases = Bases::new(&database, client);
+            for access in accesses {
+                bases.set_access(access);
             }
             (database.name, bases)
         };
         let mut databases: Vec<_> = databases.into_iter().map(with_bases).collect();
         // The longest name first: a name may be the beginning of another.
         databases.sort_by_key(|(name, _)| std::cmp::Reverse(name.as_str().len()));
-        let inner = Inner { databases, client, via, cache: Cache::new() };
+        let inner = Inner { databases, via, cache: Cache::new() };
         Self { inner: Arc::new(inner) }
     }
 
@@ -168,11 +179,11 @@ impl Sumdb {
         form: &Form<'_>,
         now: Timestamp,
     ) -> Result<Bytes, Error> {
-        let Inner { client, via, .. } = &*self.inner;
-        let base = bases.choose(client, via, now).await?;
+        let via = &self.inner.via;
+        let base = bases.choose(via, now).await?;
         let question = base.get(&tail(request), form.max_bytes(), via);
         let told = |error| base.told(error);
-        let body = client.get(question).await.map_err(told)?.bytes().await.map_err(told)?;
+        let body = base.ask(question).await.map_err(told)?.bytes().await.map_err(told)?;
         form.check(&body)
             .map_err(|reason| Error::Invalid { source_name: Arc::clone(&base.name), reason })?;
         Ok(body)

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use gomod::{ModVer, ModulePath, Request, SumdbPath, SumdbRequest, Version};
 use modzip::Checked;
 use outbound::{Client, Config, Credential, ProxyEnvironment};
-use sumdb::{Database, Error, MAX_NOTE_BYTES, Sumdb, Verification};
+use sumdb::{Access, Database, Error, MAX_NOTE_BYTES, Sumdb, Verification};
 use tlog::LogName;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -131,7 +131,7 @@ fn database(urls: Vec<Url>) -> Database {
 }
 
 fn sumdb(urls: Vec<Url>) -> Sumdb {
-    Sumdb::new(vec![database(urls)], client())
+    Sumdb::new(vec![database(urls)], &client())
 }
 
 fn at(secs: i64) -> Timestamp {
@@ -267,10 +267,11 @@ async fn a_proxy_in_trouble_is_no_reason_to_go_past_it() {
 async fn credentials_go_to_their_own_place_only() {
     let (proxy, direct) = (Fake::start().await, Fake::start().await);
     let base = "/go/sumdb/sum.example/x";
-    let credentials = [(proxy.url("/go/"), Credential::Bearer("s3cret".to_owned().into()))];
+    let credential = Some(Credential::Bearer("s3cret".to_owned().into()));
+    let access = Access { below: proxy.url("/go/"), client: client(), credential };
     let urls = vec![proxy.url(base), direct.url("/")];
     let via = Arc::from("1.1 larder-test");
-    let sumdb = Sumdb::with(vec![database(urls)], client(), &credentials, via);
+    let sumdb = Sumdb::with(vec![database(urls)], &client(), &[access], via);
     direct.set("/latest", 200, head());
     ask(&sumdb, &SumdbRequest::Latest, 0).await.unwrap();
     let asked = proxy.seen.lock().unwrap()[0].to_ascii_lowercase();
@@ -283,7 +284,7 @@ async fn credentials_go_to_their_own_place_only() {
 fn paths_are_routed_to_the_longest_name() {
     let named =
         |name: &str| Database { name: LogName::parse(name).unwrap(), key: None, urls: Vec::new() };
-    let sumdb = Sumdb::new(vec![named("sum.example"), named("sum.example/x")], client());
+    let sumdb = Sumdb::new(vec![named("sum.example"), named("sum.example/x")], &client());
     let routed = |text: &str| sumdb.route(&sumdb_path(text));
     let (name, request) = routed("sum.example/x/latest").unwrap();
     assert_eq!((name.as_str(), request.unwrap()), ("sum.example/x", SumdbRequest::Latest));

@@ -27,6 +27,21 @@ fn sigterm_drains_and_ends_well() -> anyhow::Result<()> {
         assert!(Instant::now() < deadline, "still ready");
     }
     assert_eq!(stage.larder.get(ZIP)?.status, 200, "normal service while draining");
+    assert!(stage.larder.wait()?.success());
+    assert!(started.elapsed() >= Duration::from_secs(1), "{:?}", started.elapsed());
+    Ok(())
+}
+
+#[test]
+fn a_second_sigterm_ends_the_drain() -> anyhow::Result<()> {
+    let stage = Stage::with(modules(), |settings| {
+        settings.with("LARDER_SERVER_DRAIN", "15s").with("LARDER_SERVER_STOP_TIMEOUT", "20s")
+    })?;
+    let started = Instant::now();
+    stage.larder.signal(Signal::TERM)?;
+    while stage.larder.get("/readyz")?.status == 200 {
+        assert!(started.elapsed() < Duration::from_secs(2), "still ready");
+    }
     assert!(stage.larder.stop()?.success());
     assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
     Ok(())

@@ -4,12 +4,18 @@ use std::io::{self, IsTerminal as _, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use prometheus_client::metrics::counter::Counter;
 use server::access::{self, Format, Sender};
 
 use crate::config::settings::{Destination, Log, LogFormat};
+
+/// How long a stop waits for the last access lines.
+const LAST_LINES: Duration = Duration::from_secs(2);
+/// How often it looks whether they are written.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// The log and its thread; none when it is off.
 pub(super) struct AccessLog {
@@ -51,11 +57,20 @@ impl AccessLog {
         self.sender.clone()
     }
 
-    /// Writes what is waiting and ends the thread.
-    pub(super) fn stop(self) {
+    /// Writes what is waiting and ends the thread, or leaves it to its fate where nobody takes the
+    /// lines: a pipe that is not read must not hold the process.
+    pub(super) async fn stop(self) {
         self.stop.store(true, Ordering::Relaxed);
         drop(self.sender);
-        if let Some(Err(_panic)) = self.writer.map(JoinHandle::join) {
+        let Some(writer) = self.writer else { return };
+        let ended = async {
+            while !writer.is_finished() {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        if tokio::time::timeout(LAST_LINES, ended).await.is_err() {
+            tracing::warn!("the last access lines were given up: nobody takes them");
+        } else if let Err(_panic) = writer.join() {
             tracing::error!("the access log's writer had failed");
         }
     }

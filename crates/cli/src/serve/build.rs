@@ -155,10 +155,7 @@ fn source(
         return Ok(Arc::new(FileSource::new(proxy.url.as_str(), Some(&proxy.name))?));
     }
     observed.client.metrics().announce(&proxy.name.as_str().into());
-    let client = match &proxy.ca_file {
-        Some(file) => observed.client.with_ca_files(std::slice::from_ref(file))?,
-        None => observed.client.clone(),
-    };
+    let client = client_of(proxy, observed)?;
     let config = SourceConfig {
         name: Some(proxy.name.clone()),
         url: proxy.url.to_string(),
@@ -180,15 +177,26 @@ fn limits(settings: &Settings) -> Limits {
     }
 }
 
-/// The relay, with the credentials of the upstream proxies that it goes through.
+/// The relay; what goes through an upstream proxy goes with that proxy's credential and trust.
 fn sumdb(resolved: &Resolved, observed: &Observed) -> anyhow::Result<sumdb::Sumdb> {
-    let credential = |upstream: &upstreams::Upstream| match &upstream.target {
-        Target::Proxy(proxy) => Some((proxy.url.clone(), proxy.credential.clone()?)),
-        Target::Direct | Target::Off => None,
-    };
-    let credentials: Vec<_> = resolved.upstreams.iter().filter_map(credential).collect();
+    let mut accesses = Vec::new();
+    for upstream in &resolved.upstreams {
+        if let Target::Proxy(proxy) = &upstream.target {
+            let client = client_of(proxy, observed)?;
+            let (below, credential) = (proxy.url.clone(), proxy.credential.clone());
+            accesses.push(sumdb::Access { below, client, credential });
+        }
+    }
     let via = observed.via_header();
-    Ok(sumdb::Sumdb::with(databases(resolved)?, observed.client.clone(), &credentials, via))
+    Ok(sumdb::Sumdb::with(databases(resolved)?, &observed.client, &accesses, via))
+}
+
+/// The client with the proxy's own certificate authorities, if it has some.
+fn client_of(proxy: &upstreams::Proxy, observed: &Observed) -> anyhow::Result<Client> {
+    Ok(match &proxy.ca_file {
+        Some(file) => observed.client.with_ca_files(std::slice::from_ref(file))?,
+        None => observed.client.clone(),
+    })
 }
 
 /// The databases with where each may be asked: its own URL, else below the upstream proxies, else its name's host.

@@ -15,7 +15,7 @@ fn rooms() -> Arc<Rooms> {
         store: store::Store::memory(),
         index: None,
         chain: Arc::new(upstream::Chain::new(Vec::new())),
-        sumdb: sumdb::Sumdb::new(Vec::new(), client),
+        sumdb: sumdb::Sumdb::new(Vec::new(), &client),
         private: policy::Private::new(Vec::new()),
         no_sumdb: policy::Private::new(Vec::new()),
         policy: policy::Policy::default(),
@@ -114,11 +114,15 @@ async fn whoever_asks_after_a_last_landing_gets_a_flight_of_its_own() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_more_than_the_limit_fetch_at_once_and_turns_are_fair() {
     let rooms = rooms();
-    let first = rooms.flights.turn().await.unwrap();
-    let _second = rooms.flights.turn().await.unwrap();
-    let third = rooms.flights.turn();
+    let (list, zip) = (Request::parse("/x.y/m/@v/list"), Request::parse("/x.y/m/@v/v1.0.0.zip"));
+    let (list, zip) = (list.unwrap(), zip.unwrap());
+    let first = rooms.flights.turn(&zip).await.unwrap();
+    let _second = rooms.flights.turn(&zip).await.unwrap();
+    let third = rooms.flights.turn(&zip);
     let mut third = std::pin::pin!(third);
     assert!(tokio::time::timeout(Duration::from_millis(20), &mut third).await.is_err());
+    // Slow zips hold no list back.
+    drop(rooms.flights.turn(&list).await.unwrap());
     drop(first);
     drop(third.await.unwrap());
 }

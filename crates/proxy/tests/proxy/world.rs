@@ -105,7 +105,7 @@ impl World {
             store: choices.store.clone(),
             index: Some(index.clone()),
             chain: Arc::new(Chain::new(links)),
-            sumdb: sumdb::Sumdb::new(vec![database], client.clone()),
+            sumdb: sumdb::Sumdb::new(vec![database], &client),
             private: policy::Private::new(choices.private),
             no_sumdb: policy::Private::new(Vec::new()),
             policy: policy::Policy::new(&choices.policy),

@@ -106,7 +106,7 @@ impl Larder {
             store,
             index: None,
             chain: Arc::new(Chain::new(vec![link])),
-            sumdb: sumdb::Sumdb::new(databases, client()),
+            sumdb: sumdb::Sumdb::new(databases, &client()),
             private: policy::Private::new(plan.private),
             no_sumdb: policy::Private::new(Vec::new()),
             policy: policy::Policy::new(&plan.policy),

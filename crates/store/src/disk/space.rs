@@ -35,16 +35,25 @@ impl Space {
     }
 
     /// Returns why nothing new may be written now. One `statvfs` a second at most.
-    pub(crate) fn degraded(&self) -> Option<Degraded> {
+    pub(crate) fn look(&self) -> Option<Degraded> {
         if self.read_only {
             return Some(Degraded::ReadOnly);
         }
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.at.is_none_or(|at| at.elapsed() >= CHECK_EVERY) {
-            seen.degraded = self.look();
-            seen.at = Some(Instant::now());
+        let lock = || self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if lock().at.is_none_or(|at| at.elapsed() >= CHECK_EVERY) {
+            // Not under the lock: a disk that does not answer must not stop those who only read.
+            let degraded = self.ask();
+            *lock() = Seen { at: Some(Instant::now()), degraded };
         }
-        seen.degraded.clone()
+        lock().degraded.clone()
+    }
+
+    /// Returns what the last look found, without looking: never waits for the disk.
+    pub(crate) fn known(&self) -> Option<Degraded> {
+        if self.read_only {
+            return Some(Degraded::ReadOnly);
+        }
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).degraded.clone()
     }
 
     /// Remembers that the system refused a write. The next look decides anew, so a quota that
@@ -54,7 +63,7 @@ impl Space {
         *seen = Seen { at: Some(Instant::now()), degraded: Some(why.clone()) };
     }
 
-    fn look(&self) -> Option<Degraded> {
+    fn ask(&self) -> Option<Degraded> {
         // A disk that cannot be asked will say so at the write.
         let disk = rustix::fs::statvfs(&self.folder).ok()?;
         if disk.f_flag.contains(StatVfsMountFlags::RDONLY) {
@@ -77,8 +86,8 @@ mod tests {
     #[test]
     fn less_than_min_free_stops_and_enough_does_not() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(Space::new(folder.path(), 0, false).degraded(), None);
-        let degraded = Space::new(folder.path(), u64::MAX, false).degraded();
+        assert_eq!(Space::new(folder.path(), 0, false).look(), None);
+        let degraded = Space::new(folder.path(), u64::MAX, false).look();
         assert!(
             matches!(degraded, Some(Degraded::BelowMinFree { free, min: u64::MAX }) if free > 0),
             "{degraded:?}"
@@ -90,14 +99,19 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let space = Space::new(folder.path(), 0, false);
         space.refused(&Degraded::Full);
-        assert_eq!(space.degraded(), Some(Degraded::Full));
+        assert_eq!(space.known(), Some(Degraded::Full));
+        assert_eq!(space.look(), Some(Degraded::Full));
         space.seen.lock().unwrap().at = Instant::now().checked_sub(CHECK_EVERY);
-        assert_eq!(space.degraded(), None);
+        assert_eq!(space.look(), None);
     }
 
     #[test]
     fn a_folder_opened_without_a_lock_stays_read_only() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(Space::new(folder.path(), 0, true).degraded(), Some(Degraded::ReadOnly));
+        let space = Space::new(folder.path(), 0, true);
+        assert_eq!(
+            [space.known(), space.look()],
+            [Some(Degraded::ReadOnly), Some(Degraded::ReadOnly)]
+        );
     }
 }

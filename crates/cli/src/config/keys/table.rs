@@ -216,7 +216,7 @@ pub const KEYS: &[Key] = &[
         path: "proxy.max_flights",
         kind: Count { min: 1, max: MANY },
         default: Is("256"),
-        doc: "Most fetches at once; further ones queue in fair order.",
+        doc: "Most zips fetched at once, and most other fetches beside them; further ones queue in fair order.",
         wrong: "Too few make cold builds slow; too many cost memory and files.",
     },
     Key {

@@ -1,6 +1,9 @@
 //! Validity of file paths in module zips and trees, and when two of them clash.
 
+use std::fmt;
+
 use crate::path::{self, Kind};
+use crate::quote::{quote, quote_char};
 use crate::unicode;
 
 /// The Unicode version by which a character counts as a letter.
@@ -18,6 +21,55 @@ pub const UNICODE_VERSION: &str = unicode::VERSION;
 pub fn check(path: &str) -> Result<(), path::Error> {
     path::check(path, Kind::File)
 }
+
+/// Checks a path that stands in a tree, of which nothing is known yet.
+///
+/// The rules are those of [`check`]; a path that is not UTF-8 breaks them.
+///
+/// # Errors
+///
+/// [`Malformed`], which displays as Go's own message.
+pub fn check_bytes(path: &[u8]) -> Result<&str, Malformed> {
+    let malformed = |reason| Malformed { path: path.to_vec(), reason };
+    let Ok(text) = str::from_utf8(path) else { return Err(malformed(None)) };
+    check(text).map_err(|reason| malformed(Some(reason)))?;
+    Ok(text)
+}
+
+/// A path that no file of a module may have, told as Go tells it.
+///
+/// `malformed file path "a:b": invalid char ':'`. Source: golang/mod `module.InvalidPathError`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Malformed {
+    path: Vec<u8>,
+    /// `None`: not UTF-8.
+    reason: Option<path::Error>,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "malformed file path {}: ", quote(&self.path))?;
+        // The rules say which kind of thing is wrong; Go also quotes the thing.
+        let text = String::from_utf8_lossy(&self.path);
+        let wrong = |element: &&str| path::check_element(element, Kind::File).is_err();
+        let element = text.split('/').find(wrong).unwrap_or_default();
+        match self.reason {
+            None => f.write_str("invalid UTF-8"),
+            Some(path::Error::InvalidChar(c)) => write!(f, "invalid char {}", quote_char(c)),
+            Some(reason @ path::Error::OnlyDots) => {
+                write!(f, "{reason} {}", quote(element.as_bytes()))
+            }
+            Some(path::Error::WindowsName) => {
+                let stem = element.split('.').next().unwrap_or_default();
+                let stem = quote(stem.as_bytes());
+                write!(f, "{stem} disallowed as path element component on Windows")
+            }
+            Some(reason) => reason.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Malformed {}
 
 /// Returns the form that two paths share exactly when they differ at most in letter case.
 ///
@@ -70,6 +122,27 @@ mod tests {
         ] {
             assert_eq!(check(path), Err(error), "{path}");
         }
+    }
+
+    #[test]
+    fn refusals_are_told_as_go_tells_them() {
+        for (path, reason) in [
+            (b"a:b.txt".as_slice(), r#""a:b.txt": invalid char ':'"#),
+            (b"x/'", r#""x/'": invalid char '\''"#),
+            (b"a\nb", r#""a\nb": invalid char '\n'"#),
+            (
+                b"ok/Aux.txt",
+                r#""ok/Aux.txt": "Aux" disallowed as path element component on Windows"#,
+            ),
+            (b"a/...", r#""a/...": invalid path element "...""#),
+            (b"a./b", r#""a./b": trailing dot in path element"#),
+            (b"a\xffb", r#""a\xffb": invalid UTF-8"#),
+            ("😀".as_bytes(), "\"😀\": invalid char '😀'"),
+        ] {
+            let malformed = check_bytes(path).unwrap_err();
+            assert_eq!(malformed.to_string(), format!("malformed file path {reason}"));
+        }
+        assert_eq!(check_bytes("a/é".as_bytes()), Ok("a/é"));
     }
 
     #[test]

@@ -4,8 +4,10 @@
 //! golang/mod `modfile.ParseLax`; go.dev/ref/mod#go-mod-file.
 
 mod directive;
+mod language;
 mod lexer;
 mod parser;
+mod scan;
 mod unquote;
 
 use std::borrow::Cow;
@@ -13,6 +15,9 @@ use std::cmp::Ordering;
 
 use crate::path::ModulePath;
 use crate::version::{Version, semver};
+
+pub use crate::modfile::language::Language;
+pub use crate::modfile::scan::module_line;
 
 /// Greatest size of a go.mod file. Source: go.dev/ref/mod#zip-path-size-constraints.
 pub const MAX_MOD_BYTES: u64 = 16 << 20;

@@ -283,8 +283,25 @@ fn ends_in_tilde_digits(stem: &str) -> bool {
     })
 }
 
+/// Returns the major version that a path's ending names: `v2` for `/v2`, `.v2` and
+/// `.v2-unstable`, empty for none.
+///
+/// Source: golang/mod `module.PathMajorPrefix`.
+#[must_use]
+pub fn major_prefix(path_major: &str) -> &str {
+    let stable = match path_major.strip_suffix("-unstable") {
+        Some(stable) if stable.starts_with('.') => stable,
+        _ => path_major,
+    };
+    stable.strip_prefix(['/', '.']).unwrap_or(stable)
+}
+
 /// Splits a path before its major version; `None` when that is malformed.
-pub(crate) fn split_major(path: &str) -> Option<(&str, &str)> {
+///
+/// For text that is not known to be a path, such as a go.mod's `module` line; of a
+/// [`ModulePath`] ask [`ModulePath::split_major`]. Source: golang/mod `module.SplitPathVersion`.
+#[must_use]
+pub fn split_major(path: &str) -> Option<(&str, &str)> {
     if path.starts_with("gopkg.in/") {
         return split_gopkg_in(path);
     }
@@ -392,6 +409,15 @@ mod tests {
             ("gopkg.in/yaml.v2-unstable", ("gopkg.in/yaml", ".v2-unstable")),
         ] {
             assert_eq!(ModulePath::parse(path).unwrap().split_major(), parts);
+        }
+    }
+
+    #[test]
+    fn a_major_is_named_without_its_mark() {
+        for (ending, major) in
+            [("", ""), ("/v2", "v2"), (".v0", "v0"), (".v2-unstable", "v2"), ("/v10", "v10")]
+        {
+            assert_eq!(major_prefix(ending), major);
         }
     }
 

@@ -85,6 +85,38 @@ impl Version {
         self.0.ends_with("+incompatible")
     }
 
+    /// Builds the pseudo-version of a commit.
+    ///
+    /// `major` is `v0`, or the major that the module's path demands, and counts only without
+    /// `older`; empty means `v0`. `older` is the highest version before the commit, with
+    /// `+incompatible` if the result is to have it. `time` is that of the commit in UTC, as
+    /// `yyyymmddhhmmss`, and `revision` its short name. Source: golang/mod
+    /// `module.PseudoVersion`.
+    ///
+    /// ```
+    /// use gomod::Version;
+    ///
+    /// let build = |older| Version::pseudo("v1", older, "20191109021931", "daa7c04131f5");
+    /// assert_eq!(build(None)?.as_str(), "v1.0.0-20191109021931-daa7c04131f5");
+    /// assert_eq!(build(Some("v1.2.9"))?.as_str(), "v1.2.10-0.20191109021931-daa7c04131f5");
+    /// # Ok::<(), gomod::version::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotPseudo`] when `time` is no fourteen digits or `revision` no letters and digits,
+    /// [`Error::NotCanonical`] when `older` has other build metadata.
+    pub fn pseudo(
+        major: &str,
+        older: Option<&str>,
+        time: &str,
+        revision: &str,
+    ) -> Result<Self, Error> {
+        let text = pseudo::build(major, older.unwrap_or_default(), time, revision);
+        pseudo::parse(&text).ok_or(Error::NotPseudo)?;
+        Self::parse(&text)
+    }
+
     /// Returns the commit time inside a pseudo-version, UTC, as `yyyymmddhhmmss`.
     ///
     /// `None` for other versions, and for one whose digits are no time.
@@ -187,6 +219,18 @@ pub enum Error {
     /// A pseudo-version comes after a release with a patch number below zero.
     #[error("version before pseudo-version would have negative patch number")]
     PseudoNegativePatch,
+}
+
+/// Returns whether a version has the major that a path ends in, as [`ModulePath::split_major`]
+/// gives it.
+///
+/// For text that is not parsed yet: a tag, a requirement. Source: golang/mod
+/// `module.MatchPathMajor`.
+#[must_use]
+pub fn matches_major(version: &str, path_major: &str) -> bool {
+    // Go lets what begins like the old pseudo-versions of gopkg.in pass unread.
+    let is_old = version.starts_with("v0.0.0-") && matches!(path_major, ".v1" | ".v1-unstable");
+    is_old || semver::is_valid(version) && fits_major(version, path_major)
 }
 
 /// The major or majors of a path, for people.
@@ -337,6 +381,40 @@ mod tests {
         assert!(!toolchain.is_pseudo() && toolchain.is_prerelease());
         assert_eq!(toolchain.pseudo_base(), Err(Error::NotPseudo));
         assert!(!version("v1.0.0").is_prerelease());
+    }
+
+    #[test]
+    fn parts_that_make_no_pseudo_version_are_refused() {
+        let build = |older, time, revision| Version::pseudo("v0", older, time, revision);
+        let time = "20191109021931";
+        assert!(build(None, time, "daa7c04131f5").is_ok());
+        for (time, revision) in [
+            ("2019110902193", "d"),
+            ("2019110902193x", "d"),
+            (time, ""),
+            (time, "d-e"),
+            (time, "+"),
+        ] {
+            assert_eq!(build(None, time, revision), Err(Error::NotPseudo), "{time} {revision}");
+        }
+        assert_eq!(build(Some("v1.0.0+meta"), time, "d"), Err(Error::NotCanonical));
+    }
+
+    #[test]
+    fn unread_versions_match_their_majors() {
+        for (version, major, matches) in [
+            ("v1", "", true),
+            ("v2.1", "/v2", true),
+            ("v2.0.0+incompatible", "", true),
+            ("v2.0.0+meta", "", false),
+            ("v2x", "/v2", false),
+            ("master", "", false),
+            ("v0.0.0-nonsense_", ".v1", true),
+            ("v0.0.0-nonsense_", ".v1-unstable", true),
+            ("v0.0.0-nonsense_", "/v1", false),
+        ] {
+            assert_eq!(matches_major(version, major), matches, "{version} {major}");
+        }
     }
 
     #[test]

@@ -21,14 +21,14 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use gomod::goproxy::{List, Separator, Target};
-use gomod::modfile::GoMod;
+use gomod::modfile::{GoMod, Language, module_line};
 use gomod::pattern::Patterns;
 use gomod::version::semver;
-use gomod::{ModVer, ModulePath, Query, Request, Revision, Version, filepath};
+use gomod::{ModVer, ModulePath, Query, Request, Revision, Version, filepath, path, version};
 
 use crate::generate::Question;
 
-/// Questions of each kind, of which there are 16.
+/// Questions of each kind, of which there are 23.
 const QUESTIONS_PER_OP: usize = 10_000;
 
 #[test]
@@ -142,6 +142,53 @@ fn answer(question: &Question) -> Vec<String> {
         "modfile" => mod_file(argument(0)),
         "fold" => ok([filepath::fold(argument(0))]),
         "request" => request(argument(0)),
+        _ => direct(question),
+    }
+}
+
+/// Answers one question that only direct fetching asks.
+fn direct(question: &Question) -> Vec<String> {
+    let argument = |index: usize| question.args.get(index).map(String::as_str).unwrap();
+    match question.op {
+        "split-any" => ok_or(
+            path::split_major(argument(0))
+                .map(|(prefix, major)| [prefix.to_owned(), major.to_owned()])
+                .ok_or(()),
+        ),
+        "match-major" => {
+            let (version, ending) = (argument(0), argument(1));
+            // An ending is what a split gives.
+            let name = if ending.starts_with('.') { "gopkg.in/x" } else { "a.b/x" };
+            let whole = format!("{name}{ending}");
+            if path::split_major(&whole) != Some((name, ending)) || ending.starts_with(".v-") {
+                return failed();
+            }
+            let matches = version::matches_major(version, ending);
+            ok([matches.to_string(), path::major_prefix(ending).to_owned()])
+        }
+        "pseudo-version" => {
+            let version = Version::pseudo(argument(0), Some(argument(1)), argument(2), argument(3));
+            ok_or(version.map(|version| [version.to_string()]))
+        }
+        "module-line" => {
+            let path = module_line(argument(0).as_bytes()).filter(|path| !path.is_empty());
+            ok_or(path.map(|path| [path]).ok_or(()))
+        }
+        "language" => match Language::of_mod(argument(0).as_bytes()).unwrap() {
+            // Go names the releases before 1.1 by their major alone.
+            Some(Language { major: 1, minor: 0 }) => ok(["go1"]),
+            // A number of any length is a number to Go.
+            Some(language) if language.minor.max(language.major) == u32::MAX => {
+                ok([huge_language(argument(0))])
+            }
+            Some(language) => ok([format!("go{}.{}", language.major, language.minor)]),
+            None => failed(),
+        },
+        "quote" => ok([gomod::quote(argument(0).as_bytes())]),
+        "malformed" => match filepath::check_bytes(argument(0).as_bytes()) {
+            Ok(_path) => ok::<String>([]),
+            Err(malformed) => vec!["error".to_owned(), malformed.to_string()],
+        },
         op => panic!("no answer to {op}"),
     }
 }
@@ -182,6 +229,14 @@ fn pseudo(text: &str) -> Vec<String> {
         Err(_) => "error".to_owned(),
     };
     ok(["true", time, revision, &base])
+}
+
+/// The language in text whose numbers 32 bits do not hold: what the file itself says.
+fn huge_language(go_mod: &str) -> String {
+    let go = GoMod::parse(go_mod.as_bytes()).unwrap().go.unwrap();
+    let mut numbers = go.split(|c: char| !c.is_ascii_digit());
+    let major = numbers.next().unwrap();
+    format!("go{major}.{}", numbers.next().unwrap_or_default())
 }
 
 fn goproxy(text: &str) -> Vec<String> {

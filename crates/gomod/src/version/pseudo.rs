@@ -75,6 +75,30 @@ impl<'a> Pseudo<'a> {
     }
 }
 
+/// Builds a pseudo-version; the parts are not checked.
+pub(super) fn build(major: &str, older: &str, time: &str, revision: &str) -> String {
+    let build = semver::build(older);
+    let Some(older) = semver::canonical(older) else {
+        let major = if major.is_empty() { "v0" } else { major };
+        return format!("{major}.0.0-{time}-{revision}");
+    };
+    if !semver::prerelease(&older).is_empty() {
+        return format!("{older}.0.{time}-{revision}{build}");
+    }
+    let (minor, patch) = older.rsplit_once('.').unwrap_or((&older, "0"));
+    let patch = increment(patch);
+    format!("{minor}.{patch}-0.{time}-{revision}{build}")
+}
+
+/// Adds one to a decimal number of any length.
+fn increment(decimal: &str) -> String {
+    let (head, nines) = decimal.split_at(decimal.trim_end_matches('9').len());
+    let zeros = "0".repeat(nines.len());
+    let mut digits = head.chars();
+    let last = digits.next_back().and_then(|digit| char::from_digit(digit.to_digit(10)? + 1, 10));
+    format!("{}{}{zeros}", digits.as_str(), last.unwrap_or('1'))
+}
+
 /// Subtracts one from a decimal number of any length; `None` for zero.
 fn decrement(decimal: &str) -> Option<String> {
     let (head, zeros) = decimal.split_at(decimal.trim_end_matches('0').len());
@@ -169,6 +193,36 @@ mod tests {
             "20191109000060",
         ] {
             assert!(!time(digits), "{digits}");
+        }
+    }
+
+    #[test]
+    fn versions_before_decide_the_form() {
+        for (major, older, version) in [
+            ("", "", "v0.0.0-T-r"),
+            ("v2", "", "v2.0.0-T-r"),
+            ("v2", "nonsense", "v2.0.0-T-r"),
+            ("v9", "v1.2.3", "v1.2.4-0.T-r"),
+            ("", "v1.2.99", "v1.2.100-0.T-r"),
+            ("", "v1.2.189", "v1.2.190-0.T-r"),
+            ("", "v1.2.99999999999999999999", "v1.2.100000000000000000000-0.T-r"),
+            ("", "v1", "v1.0.1-0.T-r"),
+            ("", "v2.0.0+incompatible", "v2.0.1-0.T-r+incompatible"),
+            ("", "v1.2.3-pre", "v1.2.3-pre.0.T-r"),
+            ("", "v1.2.3-0", "v1.2.3-0.0.T-r"),
+            ("", "v2.0.0-rc.1+incompatible", "v2.0.0-rc.1.0.T-r+incompatible"),
+            ("", "v1.2.3+meta", "v1.2.4-0.T-r+meta"),
+        ] {
+            assert_eq!(build(major, older, "T", "r"), version, "{older}");
+        }
+    }
+
+    #[test]
+    fn what_is_built_comes_after_its_base() {
+        for older in ["v1.2.3", "v1.9.99", "v1.2.3-pre", "v2.0.0-rc.1+incompatible", "v0.0.0"] {
+            let version = build("", older, "20191109021931", "daa7c04131f5");
+            assert_eq!(base(&version), Ok(Some(older.to_owned())));
+            assert!(semver::compare(&version, older).is_gt());
         }
     }
 

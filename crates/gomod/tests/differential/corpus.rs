@@ -26,6 +26,13 @@ pub(crate) const KINDS: &[Kind] = &[
     Kind { op: "modfile", args: &[&MODFILE] },
     Kind { op: "fold", args: &[&FILE_PATH] },
     Kind { op: "request", args: &[&REQUEST] },
+    Kind { op: "split-any", args: &[&PATH] },
+    Kind { op: "match-major", args: &[&VERSION, &ENDING] },
+    Kind { op: "pseudo-version", args: &[&MAJOR, &VERSION, &TIME, &SHORT_NAME] },
+    Kind { op: "module-line", args: &[&MODULE_LINE] },
+    Kind { op: "language", args: &[&GO_LINE] },
+    Kind { op: "quote", args: &[&FILE_PATH] },
+    Kind { op: "malformed", args: &[&FILE_PATH] },
 ];
 
 const PATHS: &[&str] = &[
@@ -342,4 +349,72 @@ const REQUEST: Text = Text {
         "+", "%2B", "?", "#", " ", "%20", "~1", "con", "-", "v2", "1",
     ],
     mutations: 3,
+};
+
+const ENDING: Text = Text {
+    seeds: &["", "/v2", "/v3", "/v10", ".v0", ".v1", ".v2", ".v1-unstable", ".v2-unstable"],
+    pieces: &["0", "1", "2", ".", "/", "v", "-unstable"],
+    mutations: 1,
+};
+const MAJOR: Text =
+    Text { seeds: &["", "v0", "v1", "v2", "v10"], pieces: &["v", "0", "x", "."], mutations: 1 };
+const TIME: Text = Text {
+    seeds: &["20191109021931", "00010101000000", "20200229235959"],
+    pieces: &[],
+    mutations: 0,
+};
+const SHORT_NAME: Text = Text {
+    seeds: &["daa7c04131f5", "000000000000", "v1"],
+    pieces: &["-", "+", ".", "X", "0", " ", "é"],
+    mutations: 1,
+};
+const MODULE_LINE: Text = Text {
+    seeds: &[
+        "module a.b/c\n",
+        "// x\nmodule \"a.b/c\" // why\r\ngo 1.24\n",
+        "module `a.b/c`\n",
+        "\n\tmodule\ta.b/c\u{a0}\n",
+        "module (\n\ta.b/c\n)\n",
+        "go 1.24\nmodule a.b/\"c\nmodule d\n",
+    ],
+    pieces: &[
+        "\n", "\r", " ", "\t", "//", "/", "module", "module ", "\"", "`", "\\", "\\x41", "\\n",
+        "'", "\u{a0}", "\u{85}", "\u{2003}", "\u{feff}", "\u{b}", "é", "(", ")",
+    ],
+    mutations: 3,
+};
+const GO_LINE: Text = Text {
+    seeds: &[
+        "module a.b/c\n\ngo 1.24\n",
+        "go 1.23.4\n",
+        "go 1.24.0-beta // x\n",
+        "go 1.24rc1\ntoolchain go1.24.1\n",
+        "go 1.21.3rc2\n",
+        "go \"1.24\"\n",
+        "go v1.24.0\n",
+        "go (\n\t1.24\n)\n",
+        "go 1\n",
+    ],
+    pieces: &[
+        "0",
+        "1",
+        "2",
+        "24",
+        ".",
+        "v",
+        "rc",
+        "rc1",
+        "beta",
+        "-",
+        "x",
+        " ",
+        "\n",
+        "go ",
+        "//",
+        "(",
+        ")",
+        "\"",
+        "99999999999",
+    ],
+    mutations: 2,
 };

@@ -31,6 +31,13 @@ var ops = map[string]func(args []string) []string{
 	"fold":            fold,
 	"unicode-version": unicodeVersion,
 	"request":         request,
+	"split-any":       splitAny,
+	"match-major":     matchMajor,
+	"pseudo-version":  pseudoVersion,
+	"module-line":     moduleLine,
+	"language":        language,
+	"quote":           quote,
+	"malformed":       malformed,
 }
 
 func main() {

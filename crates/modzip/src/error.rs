@@ -161,6 +161,14 @@ pub enum Error {
         /// The entry.
         name: EntryName,
     },
+    /// A zip is not being written as it must be: the caller's fault.
+    #[error("writing {name}: {what}")]
+    Writing {
+        /// The entry.
+        name: EntryName,
+        /// What is wrong.
+        what: &'static str,
+    },
     /// A text is no `h1:` hash.
     #[error("malformed h1 hash")]
     BadH1,

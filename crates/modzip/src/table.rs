@@ -1,14 +1,13 @@
 //! The entries of a zip: the rules of their names, and the hash over all.
 
-use std::{
-    borrow::Cow,
-    collections::{HashMap, hash_map},
-    hash::BuildHasher,
-};
-
 use gomod::{ModVer, filepath};
 
-use crate::{EntryName, Error, H1, h1::Summary, limits::Limits};
+use crate::{
+    EntryName, Error, H1,
+    collisions::{Clash, Collisions, Place, Span},
+    h1::Summary,
+    limits::Limits,
+};
 
 /// What is remembered of a zip's entries while it is judged: about 100 bytes and the name each.
 ///
@@ -19,30 +18,8 @@ pub(crate) struct Table {
     limits: Limits,
     names: Vec<u8>,
     entries: Vec<Entry>,
-    /// Files and directories by the hash of their folded path; see [`Table::see`].
-    seen: HashMap<u64, Seen>,
+    collisions: Collisions,
     content: u64,
-}
-
-/// A place in [`Table::names`].
-#[derive(Debug, Clone, Copy)]
-struct Span {
-    start: u32,
-    len: u16,
-}
-
-/// A file or directory that was seen; flat, so that it takes eight bytes.
-#[derive(Debug, Clone, Copy)]
-struct Seen {
-    start: u32,
-    len: u16,
-    place: Place,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    File,
-    Directory,
 }
 
 /// What kind of entry a name stands for.
@@ -84,7 +61,7 @@ impl Table {
             limits,
             names: Vec::new(),
             entries: Vec::new(),
-            seen: HashMap::new(),
+            collisions: Collisions::default(),
             content: 0,
         }
     }
@@ -137,45 +114,15 @@ impl Table {
     }
 
     /// Notes a path and the directories above it.
-    fn see_all(&mut self, mut span: Span, mut place: Place) -> Result<(), Error> {
-        // A directory that was seen under the same name was noted with all above it.
-        while self.see(span, place)? == Sight::New {
-            let above = self.bytes(span).iter().rposition(|byte| *byte == b'/');
-            let Some(len) = above.and_then(|at| u16::try_from(at).ok()) else { break };
-            (span.len, place) = (len, Place::Directory);
-        }
-        Ok(())
-    }
-
-    /// Notes one path, found by the hash of its folded form. Where two forms share a hash, the
-    /// later one goes to the next free number, so that the answer is exact.
-    fn see(&mut self, span: Span, place: Place) -> Result<Sight, Error> {
-        let path = bytes_of(&self.names, span);
-        let folded = fold(path);
-        let mut key = self.seen.hasher().hash_one(folded.as_ref());
-        loop {
-            let other = match self.seen.entry(key) {
-                hash_map::Entry::Vacant(slot) => {
-                    slot.insert(Seen { start: span.start, len: span.len, place });
-                    return Ok(Sight::New);
-                }
-                hash_map::Entry::Occupied(slot) => *slot.get(),
-            };
-            let other_path = bytes_of(&self.names, Span { start: other.start, len: other.len });
-            if fold(other_path) != folded {
-                key = key.wrapping_add(1);
-                continue;
+    fn see_all(&mut self, span: Span, place: Place) -> Result<(), Error> {
+        let shown = |span: Span| EntryName::new(span.of(&self.names));
+        self.collisions.note(&self.names, span, place).map_err(|clash| match clash {
+            Clash::Case { first, second } => {
+                Error::CaseCollision { first: shown(first), second: shown(second) }
             }
-            let shown = |path| EntryName::new(path);
-            return match (other_path == path, other.place == place, place) {
-                (false, _, _) => {
-                    Err(Error::CaseCollision { first: shown(other_path), second: shown(path) })
-                }
-                (true, false, _) => Err(Error::FileAndDirectory { name: shown(path) }),
-                (true, true, Place::File) => Err(Error::Duplicate { name: shown(path) }),
-                (true, true, Place::Directory) => Ok(Sight::Known),
-            };
-        }
+            Clash::FileAndDirectory(span) => Error::FileAndDirectory { name: shown(span) },
+            Clash::Duplicate(span) => Error::Duplicate { name: shown(span) },
+        })
     }
 
     /// Judges the uncompressed size of an entry; directories have none that counts.
@@ -250,27 +197,8 @@ impl Table {
     }
 
     fn bytes(&self, span: Span) -> &[u8] {
-        bytes_of(&self.names, span)
+        span.of(&self.names)
     }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sight {
-    New,
-    Known,
-}
-
-fn bytes_of(names: &[u8], span: Span) -> &[u8] {
-    let start = span.start as usize;
-    names.get(start..start + usize::from(span.len)).unwrap_or_default()
-}
-
-/// Folds a path that was found to be UTF-8; most are their own folded form.
-fn fold(path: &[u8]) -> Cow<'_, [u8]> {
-    if path.iter().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
-        return Cow::Borrowed(path);
-    }
-    Cow::Owned(filepath::fold(&String::from_utf8_lossy(path)).into_bytes())
 }
 
 #[cfg(test)]

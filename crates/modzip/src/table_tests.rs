@@ -1,4 +1,7 @@
+use std::hash::BuildHasher;
+
 use super::*;
+use crate::collisions::Seen;
 
 const PREFIX: &str = "example.com/m@v1.0.0/";
 
@@ -55,9 +58,9 @@ fn paths_that_share_a_hash_are_told_apart() {
     let mut table = table();
     admit(&mut table, "first").unwrap();
     // Put another path where "second" belongs, as a clash of hashes would.
-    let first = *table.seen.values().next().unwrap();
-    let key = table.seen.hasher().hash_one(b"second".as_slice());
-    table.seen.insert(key, first);
+    let first = *table.collisions.seen.values().next().unwrap();
+    let key = table.collisions.seen.hasher().hash_one(b"second".as_slice());
+    table.collisions.seen.insert(key, first);
     assert!(admit(&mut table, "second").is_ok());
     assert!(matches!(admit(&mut table, "second"), Err(Error::Duplicate { .. })));
     assert!(matches!(admit(&mut table, "SECOND"), Err(Error::CaseCollision { .. })));

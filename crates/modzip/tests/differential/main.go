@@ -2,7 +2,7 @@
 //
 // "judge DIR PATH VERSION" prints, for each DIR/*.zip in order, its name and either the h1 hash
 // or "invalid: " and why. "make DIR PATH VERSION" writes module zips into DIR as the go command
-// would, for each sub-directory of DIR.
+// would, for each sub-directory of DIR. "select" reads file lists; see select.go.
 package main
 
 import (
@@ -18,8 +18,12 @@ import (
 )
 
 func main() {
+	if len(os.Args) == 2 && os.Args[1] == "select" {
+		selectAll()
+		return
+	}
 	if len(os.Args) != 5 {
-		log.Fatal("usage: judge|make DIR PATH VERSION")
+		log.Fatal("usage: judge|make DIR PATH VERSION, or select")
 	}
 	dir, mod := os.Args[2], module.Version{Path: os.Args[3], Version: os.Args[4]}
 	switch os.Args[1] {

@@ -23,6 +23,7 @@ use crate::{
     phase::{Limits, Noted, watch},
     retry::{Again, Retries, retry_after},
     trust,
+    unverified::unverified,
 };
 
 /// Redirects followed for one request; the eleventh fails. Source: net/http, protocol.md §5.1.
@@ -81,6 +82,15 @@ pub(crate) struct Hop {
     with_credential: bool,
 }
 
+impl Hop {
+    /// The request as it is asked for.
+    pub(crate) fn first(get: &Get) -> Self {
+        let mut url = get.url.clone();
+        strip_userinfo(&mut url);
+        Self { url, word: get.word, with_credential: get.credential.is_some() }
+    }
+}
+
 /// What `Range` and `If-Range` say when a cut body is resumed.
 #[derive(Debug)]
 pub(crate) struct Rest {
@@ -123,13 +133,36 @@ impl Client {
         Self::build(self.inner.config.clone(), environment, metrics, Some(seed))
     }
 
+    /// The same client that asks no certificate: for hosts that the operator calls insecure
+    /// (GOINSECURE), and nothing else. What it brings may be anybody's.
+    ///
+    /// Shares the metrics, not the connections.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::new`].
+    pub fn unverified(&self) -> Result<Self, Error> {
+        let Inner { config, environment, metrics, seed, .. } = &*self.inner;
+        let tls = unverified(trust::tls(config)?);
+        Self::over(tls, config.clone(), environment.clone(), metrics.clone(), *seed)
+    }
+
     fn build(
         config: Config,
         environment: ProxyEnvironment,
         metrics: Metrics,
         seed: Option<u64>,
     ) -> Result<Self, Error> {
-        let tls = trust::tls(&config)?;
+        Self::over(trust::tls(&config)?, config, environment, metrics, seed)
+    }
+
+    fn over(
+        tls: ClientConfig,
+        config: Config,
+        environment: ProxyEnvironment,
+        metrics: Metrics,
+        seed: Option<u64>,
+    ) -> Result<Self, Error> {
         let proxies = Arc::new(Proxies::new(&environment)?);
         let pools = Pools::new(&tls, &environment, &proxies)?;
         let pools = Mutex::new((Instant::now(), Arc::new(pools)));
@@ -190,10 +223,7 @@ impl Client {
     }
 
     async fn attempt(&self, get: &Get, deadline: Instant) -> Result<(Response, Hop), Failure> {
-        let mut url = get.url.clone();
-        strip_userinfo(&mut url);
-        let hop = Hop { url, word: get.word, with_credential: get.credential.is_some() };
-        let (response, hop) = self.follow(get, hop, None, deadline).await?;
+        let (response, hop) = self.follow(get, Hop::first(get), None, deadline).await?;
         if response.status() != StatusCode::OK {
             return Err(refusal(get, &hop, response).await);
         }
@@ -364,7 +394,7 @@ fn pool(
     builder.build().map_err(bad)
 }
 
-fn deadline(started: Instant, whole: Duration) -> Instant {
+pub(crate) fn deadline(started: Instant, whole: Duration) -> Instant {
     // A limit beyond what the clock can count is as good as a year.
     const YEAR: Duration = Duration::from_hours(365 * 24);
     started.checked_add(whole.min(YEAR)).unwrap_or(started)

@@ -6,7 +6,8 @@
 //! telling anybody a secret. It knows URLs and bytes; what a body means is its callers' business.
 //!
 //! Start at [`Client::get`]; [`Get`] says what is asked and under which limits, [`Answer`] is a 200
-//! whose body is still to come, [`Error`] is everything else.
+//! whose body is still to come, [`Error`] is everything else. [`Client::page`] is for
+//! the few questions that any status may answer.
 #![expect(
     clippy::disallowed_methods,
     clippy::disallowed_types,
@@ -20,16 +21,19 @@ mod dial;
 mod error;
 mod failure;
 mod metrics;
+mod page;
 mod phase;
 mod request;
 mod retry;
 mod text;
 mod trust;
+mod unverified;
 
 pub use answer::Answer;
 pub use client::Client;
 pub use config::{Config, ProxyEnvironment};
 pub use error::Error;
 pub use metrics::{Failure as FailureClass, Metrics};
+pub use page::Page;
 pub use request::{Coding, Credential, Get};
 pub use text::UpstreamText;

@@ -11,6 +11,7 @@ mod body;
 mod fake;
 mod http2;
 mod limits;
+mod page;
 mod redirect;
 mod status;
 mod tls;

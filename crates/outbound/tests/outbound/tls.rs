@@ -82,3 +82,10 @@ async fn https_never_becomes_http() {
     assert!(error.to_string().contains("plain http"), "{error}");
     assert_eq!(plain.count(), 0);
 }
+
+#[tokio::test]
+async fn an_unverified_client_talks_to_whoever_answers() {
+    let (fake, _file) = server(|_, _| reply(200, "", "hello")).await;
+    let client = client().unverified().unwrap();
+    assert_eq!(fetch(&client, get(https(&fake))).await.unwrap(), "hello");
+}

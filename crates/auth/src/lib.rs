@@ -1,7 +1,7 @@
 //! Decides who calls, and what they may do.
 //!
-//! Until identity is built there is one caller, [`Caller::anonymous`], who may read everything that
-//! policy allows. The signatures are final nevertheless: a handler cannot reach a use-case without
+//! Until identity is built callers are anonymous, and where they come from decides whether private
+//! modules are open to them ([`Reach`]). The signatures are final nevertheless: a handler cannot reach a use-case without
 //! a [`Permitted`], so the day a caller may be refused, no route can have forgotten to ask.
 
 use gomod::{ModVer, ModulePath};
@@ -17,29 +17,39 @@ pub struct Caller {
 
 #[derive(Debug, Clone)]
 enum Who {
-    Anonymous,
+    Anonymous(Reach),
+}
+
+/// How far a caller's right goes, who is not known by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Public modules only.
+    Public,
+    /// Private modules, too: the caller came by a loopback address, or the operator opened them to
+    /// anyone.
+    Everything,
 }
 
 impl Caller {
     /// Makes the caller who showed no credentials.
     #[must_use]
-    pub fn anonymous() -> Self {
-        Self { who: Who::Anonymous }
+    pub fn anonymous(reach: Reach) -> Self {
+        Self { who: Who::Anonymous(reach) }
     }
 
     /// Checks that this caller may read `what`, and returns it as the proof.
     ///
-    /// Policy (which modules anybody may use) is judged later, by room `policy`; this is only about
-    /// the caller.
+    /// Policy (which modules anybody may use, which are private) is judged later, by room `policy`;
+    /// this is only about the caller, and the proof says how far it goes: [`Permitted::reach`].
     ///
     /// # Errors
     ///
     /// [`Forbidden::Unauthenticated`] when the module needs credentials and none were shown. It
-    /// cannot happen yet: every module is open to [`Caller::anonymous`].
+    /// cannot happen yet: a caller without credentials is refused by its [`Reach`].
     #[expect(clippy::unnecessary_wraps, reason = "callers will be refused once identity is built")]
     pub fn may_read<T: OfModule>(&self, what: T) -> Result<Permitted<T>, Forbidden> {
         match self.who {
-            Who::Anonymous => Ok(Permitted(what)),
+            Who::Anonymous(reach) => Ok(Permitted { what, reach }),
         }
     }
 }
@@ -71,17 +81,25 @@ impl OfModule for gomod::Request {
 
 /// Proof that a caller may read what it carries. Made by [`Caller::may_read`] only.
 #[derive(Debug, Clone)]
-pub struct Permitted<T>(T);
+pub struct Permitted<T> {
+    what: T,
+    reach: Reach,
+}
 
 impl<T> Permitted<T> {
     /// Borrows what may be read.
     pub fn get(&self) -> &T {
-        &self.0
+        &self.what
+    }
+
+    /// Returns how far the right goes: with [`Reach::Public`] it is no right to a private module.
+    pub fn reach(&self) -> Reach {
+        self.reach
     }
 
     /// Gives back what may be read; the proof is used up.
     pub fn into_inner(self) -> T {
-        self.0
+        self.what
     }
 }
 
@@ -112,21 +130,31 @@ mod tests {
 
     #[test]
     fn anonymous_may_read_a_module() {
-        let permitted = Caller::anonymous().may_read(path()).unwrap();
+        let permitted = Caller::anonymous(Reach::Public).may_read(path()).unwrap();
         assert_eq!(permitted.get(), &path());
         assert_eq!(permitted.into_inner(), path());
     }
 
     #[test]
+    fn the_proof_says_how_far_it_goes() {
+        for reach in [Reach::Public, Reach::Everything] {
+            assert_eq!(Caller::anonymous(reach).may_read(path()).unwrap().reach(), reach);
+        }
+    }
+
+    #[test]
     fn anonymous_may_read_a_version() {
-        assert_eq!(Caller::anonymous().may_read(version()).unwrap().into_inner(), version());
+        assert_eq!(
+            Caller::anonymous(Reach::Public).may_read(version()).unwrap().into_inner(),
+            version()
+        );
     }
 
     #[test]
     fn anonymous_may_read_what_belongs_to_no_module() {
         let request = gomod::Request::parse("/sumdb/sum.golang.org/supported").unwrap();
         assert_eq!(OfModule::module(&request), None);
-        assert!(Caller::anonymous().may_read(request).is_ok());
+        assert!(Caller::anonymous(Reach::Public).may_read(request).is_ok());
     }
 
     #[test]

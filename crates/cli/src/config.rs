@@ -7,6 +7,7 @@
 //! the environment.
 
 pub mod database;
+pub mod direct;
 pub mod docs;
 pub mod gosettings;
 pub mod keys;

@@ -3,6 +3,7 @@
 mod access;
 mod build;
 mod certificate;
+mod direct;
 mod stop;
 
 use std::process::ExitCode;
@@ -214,6 +215,10 @@ impl Running {
         let opened = build::open(resolved, store, &self.observed, &self.fill).await?;
         let (proxy, stop) = (opened.proxy.clone(), self.stop.clone());
         self.fill.spawn(self.tasks.track_future(async move { proxy.run(stop).await }));
+        if let Some(git) = opened.git.clone() {
+            let stop = self.stop.clone();
+            self.fill.spawn(self.tasks.track_future(async move { git.run(stop).await }));
+        }
         if !self.app.install(opened.proxy.clone(), Arc::clone(&opened.registry)) {
             anyhow::bail!("the proxy was installed twice");
         }

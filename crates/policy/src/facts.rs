@@ -34,6 +34,9 @@ pub struct Facts {
     /// By which checksum database the hashes were confirmed, or `not configured`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified: Option<String>,
+    /// That the version's tag was seen at another commit than the one it was served from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Drift>,
     /// Fields that this release does not know, kept as they were read.
     #[serde(flatten)]
     pub unknown: BTreeMap<String, serde_json::Value>,
@@ -55,6 +58,18 @@ pub struct FileFacts {
     pub origin: String,
     /// When the file was stored.
     pub stored: Timestamp,
+}
+
+/// A tag that moved after its version was served.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drift {
+    /// The commit that was served, in hex.
+    pub was: String,
+    /// The commit that the tag named when it was looked at; absent when the tag was gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub now: Option<String>,
+    /// When that was.
+    pub seen: Timestamp,
 }
 
 impl Facts {
@@ -123,6 +138,11 @@ mod tests {
             go_mod: Some(FileFacts { h1: None, ..file.clone() }),
             zip: Some(file),
             verified: Some("sum.golang.org".to_owned()),
+            drift: Some(Drift {
+                was: "1f".repeat(20),
+                now: None,
+                seen: Timestamp::from_unix_secs(1_700_000_001),
+            }),
             unknown: BTreeMap::new(),
         }
     }

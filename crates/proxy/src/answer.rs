@@ -126,4 +126,6 @@ pub struct Answer {
     pub outcome: Outcome,
     /// For how long caches may keep it; `None`: it never changes.
     pub fresh_for: Option<Duration>,
+    /// Whether the module is private: no cache that others use may keep it.
+    pub private: bool,
 }

@@ -28,11 +28,23 @@ pub enum Error {
     /// A policy rule refuses it.
     #[error(transparent)]
     Denied(policy::Denial),
-    /// The name is private, and private modules have no source yet.
+    /// The name is private, and this caller may not read private modules.
     #[error(
-        "{path} is private: it matches {pattern} ({source_name}), and larder has no source for private modules"
+        "{path} is private ({pattern:?} in {source_name}) and served on loopback addresses only; to open private modules to everybody who reaches larder, write private.readers = \"anyone\""
     )]
     Private {
+        /// The module.
+        path: ModulePath,
+        /// The pattern that says so.
+        pattern: String,
+        /// Where the pattern was set.
+        source_name: String,
+    },
+    /// The name is private and so is looked up in no public database.
+    #[error(
+        "{path} is private ({pattern:?} in {source_name}) and is looked up in no public checksum database; set GONOSUMDB={pattern} where go runs"
+    )]
+    PrivateLookup {
         /// The module.
         path: ModulePath,
         /// The pattern that says so.

@@ -41,7 +41,14 @@ pub(crate) async fn answer(
         Phase::Streaming(live) => {
             let body = Body::Live { parts: live.parts(watch.phases()), len: live.len };
             let outcome = if watch.joined { Outcome::Collapsed } else { Outcome::Miss };
-            Ok(Answer { kind: Kind::Zip, body, validators: None, outcome, fresh_for: None })
+            Ok(Answer {
+                kind: Kind::Zip,
+                body,
+                validators: None,
+                outcome,
+                fresh_for: None,
+                private: false,
+            })
         }
         Phase::Boarding => Err(Error::fault("a flight reported progress without any")),
     }
@@ -145,7 +152,7 @@ async fn fetch(pilot: &Pilot, target: &Target) -> Result<(), Error> {
 /// Rules judge modules that exist: 404 if it does not, else the refusal. Its zip is not fetched for that.
 async fn refuse(pilot: &Pilot, target: &Target, denial: policy::Denial) -> Result<(), Error> {
     let query = Query::Version(target.module.version().clone());
-    pilot.rooms.chain.info(target.module.path(), &query).await?;
+    pilot.rooms.gate.info(target.module.path(), &query).await?;
     let entry = Arc::new(Entry::Denied(denial));
     pilot.rooms.shelf.put(pilot.request().clone(), Arc::clone(&entry));
     pilot.land(Ok(Landing { entry: Some(entry), outcome: Outcome::Miss }));
@@ -193,12 +200,23 @@ async fn fetch_mod(pilot: &Pilot, target: &Target) -> Result<(), Error> {
     rooms.shelf.put(pilot.request().clone(), Arc::clone(&entry));
     pilot.release(&verified, &pass, &checked, entry)?;
     let origin = go_mod.origin;
+    name_commit(rooms, target, &origin);
     let publication =
         Publication { target: target.clone(), staged, checked, verified, pass, origin };
     if let Err(error) = publish(rooms, publication).await {
         unpublished(rooms, pilot.request(), target, &error);
     }
     Ok(())
+}
+
+/// Has the `.info` stored, too, of a version that came from version control: it names the commit,
+/// which the other files will be taken from whatever becomes of the tag.
+pub(crate) fn name_commit(rooms: &Arc<Rooms>, target: &Target, origin: &upstream::Origin) {
+    if &*origin.0 == upstream::DIRECT {
+        let query = Query::Version(target.module.version().clone());
+        let info = Request::Info(target.module.path().clone(), query);
+        drop(board(rooms, Purpose::Fetch, info));
+    }
 }
 
 async fn stage(rooms: &Rooms, bytes: Bytes) -> Result<store::Staged, Error> {
@@ -211,8 +229,8 @@ async fn stage(rooms: &Rooms, bytes: Bytes) -> Result<store::Staged, Error> {
 pub(crate) async fn source(rooms: &Rooms, target: &Target) -> Result<Arc<dyn Upstream>, Error> {
     let facts = facts::read(rooms, &target.module).await?;
     Ok(match facts::origin(&facts) {
-        Some(origin) => rooms.chain.pinned(&origin),
-        None => Arc::clone(&rooms.chain) as Arc<dyn Upstream>,
+        Some(origin) => rooms.gate.pinned(&origin),
+        None => Arc::clone(&rooms.gate) as Arc<dyn Upstream>,
     })
 }
 

@@ -21,7 +21,7 @@ use units::Timestamp;
 
 use crate::flights::blocking;
 use crate::load::Target;
-use crate::{Kind, Rooms};
+use crate::{Kind, Rooms, drift};
 
 /// How often late work is done.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -85,6 +85,7 @@ pub(crate) async fn run(rooms: &Rooms, stop: CancellationToken) {
         // Readiness and metrics read what was seen here: they are answered where nothing may block.
         let store = rooms.store.clone();
         let _seen = blocking(move || store.look()).await;
+        drift::record(rooms).await;
         flush(rooms).await;
         if stopped {
             return;

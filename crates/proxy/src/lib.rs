@@ -11,6 +11,7 @@
 mod answer;
 mod clock;
 mod config;
+mod drift;
 mod error;
 mod facts;
 mod fill;
@@ -27,21 +28,23 @@ mod shelf;
 mod zip;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use auth::Permitted;
+use auth::{Permitted, Reach};
 use gomod::{ModulePath, Query, Request};
 use units::Timestamp;
 
 pub use answer::{Answer, Body, Kind, LiveParts, Outcome, Validators};
 pub use clock::Clock;
 pub use config::Config;
+pub use drift::Drifts;
 pub use error::Error;
 pub use fsck::{Damage, FsckReport, Reindex, fsck};
 pub use metrics::Metrics;
 
 use flights::Flights;
 use housekeeping::Ledger;
-use shelf::{Refusals, Shelf};
+use shelf::{Placed, Refusals, Shelf};
 
 /// May the network be used for this request?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,8 +64,8 @@ pub struct Parts {
     pub store: store::Store,
     /// What can be rebuilt: kept answers, sizes, last use.
     pub index: Option<db::Index>,
-    /// Where versions come from.
-    pub chain: Arc<upstream::Chain>,
+    /// Where versions come from: private names from their own repositories only.
+    pub gate: Arc<upstream::Gate>,
     /// Checksum databases that are relayed.
     pub sumdb: sumdb::Sumdb,
     /// Names that are never asked of anyone public.
@@ -71,6 +74,8 @@ pub struct Parts {
     pub no_sumdb: policy::Private,
     /// What may be used.
     pub policy: policy::Policy,
+    /// Where version control tells of moved tags.
+    pub drifts: Drifts,
     /// The room's clock handle.
     pub clock: Clock,
     /// The room's series.
@@ -91,11 +96,12 @@ pub(crate) struct Rooms {
     config: Config,
     store: store::Store,
     index: Option<db::Index>,
-    chain: Arc<upstream::Chain>,
+    gate: Arc<upstream::Gate>,
     sumdb: sumdb::Sumdb,
     private: policy::Private,
     no_sumdb: policy::Private,
     policy: policy::Policy,
+    drifts: Drifts,
     clock: Clock,
     metrics: Metrics,
     shelf: Shelf,
@@ -109,18 +115,23 @@ impl Proxy {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let rooms = Rooms {
-            shelf: Shelf::new(parts.config.shelf_size.0, parts.config.open_files),
+            shelf: Shelf::new(
+                parts.config.shelf_size.0,
+                parts.config.open_files,
+                parts.private.clone(),
+            ),
             flights: Flights::new(parts.fill, parts.config.max_flights, parts.metrics.clone()),
             refusals: Refusals::default(),
             ledger: Ledger::default(),
             config: parts.config,
             store: parts.store,
             index: parts.index,
-            chain: parts.chain,
+            gate: parts.gate,
             sumdb: parts.sumdb,
             private: parts.private,
             no_sumdb: parts.no_sumdb,
             policy: parts.policy,
+            drifts: parts.drifts,
             clock: parts.clock,
             metrics: parts.metrics,
         };
@@ -133,12 +144,15 @@ impl Proxy {
     /// [`answer`](Self::answer)", never "does not exist".
     #[must_use]
     pub fn hit(&self, request: &Permitted<Request>, now: Timestamp) -> Option<Answer> {
-        let entry = self.rooms.shelf.get(request.get())?;
+        let Placed { entry, private } = self.rooms.shelf.find(request.get())?;
+        if private && request.reach() == Reach::Public {
+            return None;
+        }
         let answer = entry.fresh_answer(now)?;
         if let Some(module) = entry.first_use() {
             self.rooms.ledger.used(module, now);
         }
-        Some(answer)
+        Some(Answer { private, ..answer })
     }
 
     /// Answers from the store or from upstream; joins the flight for the same thing when one runs.
@@ -154,11 +168,29 @@ impl Proxy {
         fetching: Fetching,
         now: Timestamp,
     ) -> Result<Answer, Error> {
+        let reach = request.reach();
         let request = request.into_inner();
         let fetching = if self.rooms.config.offline { Fetching::CachedOnly } else { fetching };
-        if let Some(path) = request.module() {
-            self.rooms.judge_private(path)?;
+        let private = match request.module() {
+            Some(path) => self.rooms.judge_private(path, reach)?,
+            None => false,
+        };
+        match self.find(request, fetching, now).await {
+            Ok(answer) => Ok(Answer { private, ..answer }),
+            // No cache that others use may keep what is said of a private name.
+            Err(Error::NotFound { status, text, .. }) if private => {
+                Err(Error::NotFound { status, text, fresh_for: Duration::ZERO })
+            }
+            Err(error) => Err(error),
         }
+    }
+
+    async fn find(
+        &self,
+        request: Request,
+        fetching: Fetching,
+        now: Timestamp,
+    ) -> Result<Answer, Error> {
         match &request {
             Request::Sumdb(path) => lookup::relay(&self.rooms, path, fetching, now).await,
             Request::List(_) | Request::Latest(_) | Request::Info(_, Query::Revision(_)) => {
@@ -177,8 +209,8 @@ impl Proxy {
     }
 
     /// The reasons that [`degraded`](Self::degraded) may name: a bounded label set.
-    pub const DEGRADED_REASONS: [&'static str; 4] =
-        ["store_full", "store_read_only", "index_lost", "upstream_down"];
+    pub const DEGRADED_REASONS: [&'static str; 5] =
+        ["store_full", "store_read_only", "index_lost", "upstream_down", "no_git"];
 
     /// Does the late work (index rows, `list` files, last use) until `stop`, then a last time.
     ///
@@ -188,30 +220,39 @@ impl Proxy {
     }
 
     /// Waits until the running flights have ended, at most until `deadline` runs out; returns how many were left.
-    pub async fn drain(&self, deadline: std::time::Duration) -> usize {
+    pub async fn drain(&self, deadline: Duration) -> usize {
         self.rooms.flights.drain(deadline).await
     }
 }
 
 impl Rooms {
-    /// Private names are judged before anything else and never asked of anyone public.
+    /// Whether a name is private, for a caller who may know it. Judged before anything else.
     ///
     /// # Errors
     ///
-    /// [`Error::Private`] until there is a source for private modules.
-    fn judge_private(&self, path: &ModulePath) -> Result<(), Error> {
-        Self::judge_by(&self.private, path)
+    /// [`Error::Private`] for a caller who may not.
+    fn judge_private(&self, path: &ModulePath, reach: Reach) -> Result<bool, Error> {
+        match (self.private.find(path), reach) {
+            (None, _) => Ok(false),
+            (Some(_), Reach::Everything) => Ok(true),
+            (Some(found), Reach::Public) => Err(Error::Private {
+                path: path.clone(),
+                pattern: found.pattern.to_owned(),
+                source_name: found.source.to_owned(),
+            }),
+        }
     }
 
-    /// As [`judge_private`](Self::judge_private), for the checksum database.
+    /// Whether a name may be looked up in a public checksum database.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PrivateLookup`].
     fn judge_lookup(&self, path: &ModulePath) -> Result<(), Error> {
-        self.judge_private(path)?;
-        Self::judge_by(&self.no_sumdb, path)
-    }
-
-    fn judge_by(names: &policy::Private, path: &ModulePath) -> Result<(), Error> {
-        let Some(found) = names.find(path) else { return Ok(()) };
-        Err(Error::Private {
+        let Some(found) = self.private.find(path).or_else(|| self.no_sumdb.find(path)) else {
+            return Ok(());
+        };
+        Err(Error::PrivateLookup {
             path: path.clone(),
             pattern: found.pattern.to_owned(),
             source_name: found.source.to_owned(),
@@ -230,7 +271,10 @@ impl Rooms {
         if self.index.is_none() {
             reasons.push(("index_lost", "the index cannot be used: answers are not kept".into()));
         }
-        for (origin, trouble) in self.chain.health() {
+        if self.gate.lacks_git() {
+            reasons.push(("no_git", "there is no git: direct counts as absent".into()));
+        }
+        for (origin, trouble) in self.gate.health() {
             if let Some(trouble) = trouble {
                 reasons.push(("upstream_down", format!("{origin}: {trouble}")));
             }

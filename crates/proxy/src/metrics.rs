@@ -34,6 +34,7 @@ struct Series {
     published_bytes: Family<FileLabels, Counter>,
     unpublished: Counter,
     conflicts: Counter,
+    drifted: Counter,
     refused: Counter,
 }
 
@@ -63,6 +64,11 @@ impl Metrics {
             "conflicts",
             "Other content seen under a name that is already stored: each is an incident",
             series.conflicts.clone(),
+        );
+        registry.register(
+            "origin_drift",
+            "Versions whose tag was seen at another commit than the one served: the stored bytes stay",
+            series.drifted.clone(),
         );
         registry.register(
             "refused",
@@ -104,6 +110,10 @@ impl Metrics {
 
     pub(crate) fn conflict(&self) {
         self.0.conflicts.inc();
+    }
+
+    pub(crate) fn drifted(&self) {
+        self.0.drifted.inc();
     }
 
     pub(crate) fn refused(&self) {

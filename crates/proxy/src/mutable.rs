@@ -191,8 +191,8 @@ async fn refresh(rooms: &Rooms, request: &Request) -> Result<Refreshed, Error> {
     let (kind, fresh) = kind_of(rooms, request);
     let found = match request {
         Request::List(path) => refresh_list(rooms, path).await,
-        Request::Latest(path) => rooms.chain.latest(path).await.map(found),
-        Request::Info(path, query) => rooms.chain.info(path, query).await.map(found),
+        Request::Latest(path) => rooms.gate.latest(path).await.map(found),
+        Request::Info(path, query) => rooms.gate.info(path, query).await.map(found),
         Request::Mod(_) | Request::Zip(_) | Request::Sumdb(_) => {
             return Err(Error::fault("not a mutable answer"));
         }
@@ -231,7 +231,7 @@ async fn refresh_list(
     rooms: &Rooms,
     path: &ModulePath,
 ) -> Result<(Bytes, String), upstream::Error> {
-    let (listed, stored) = tokio::join!(rooms.chain.list(path), stored_versions(rooms, path));
+    let (listed, stored) = tokio::join!(rooms.gate.list(path), stored_versions(rooms, path));
     match listed {
         Ok(listed) => {
             let origin = listed.origin.0.to_string();

@@ -96,7 +96,7 @@ impl Stored {
             StoredBody::File { file, len } => Body::File { file: file.clone(), len: *len },
         };
         let validators = Some(self.validators.clone());
-        Answer { kind: self.kind, body, validators, outcome, fresh_for: None }
+        Answer { kind: self.kind, body, validators, outcome, fresh_for: None, private: false }
     }
 }
 
@@ -113,6 +113,7 @@ impl Kept {
             validators: Some(self.validators.clone()),
             outcome,
             fresh_for: (self.fresh != FOR_EVER).then_some(fresh_for),
+            private: false,
         }
     }
 
@@ -176,33 +177,47 @@ struct ByBytes {
     file_weight: u64,
 }
 
-impl Weighter<Request, Arc<Entry>> for ByBytes {
-    fn weight(&self, _key: &Request, entry: &Arc<Entry>) -> u64 {
-        entry.weight(self.file_weight)
+impl Weighter<Request, Placed> for ByBytes {
+    fn weight(&self, _key: &Request, placed: &Placed) -> u64 {
+        placed.entry.weight(self.file_weight)
     }
+}
+
+/// An entry, and whether its module is private: decided once, for patterns are too slow for a hit.
+#[derive(Debug, Clone)]
+pub(crate) struct Placed {
+    pub(crate) entry: Arc<Entry>,
+    pub(crate) private: bool,
 }
 
 /// The bounded table.
 #[derive(Debug)]
 pub(crate) struct Shelf {
-    entries: Cache<Request, Arc<Entry>, ByBytes>,
+    entries: Cache<Request, Placed, ByBytes>,
+    private: policy::Private,
 }
 
 impl Shelf {
     /// At most `bytes` of bodies and about `open_files` open files, whichever is reached first.
-    pub(crate) fn new(bytes: u64, open_files: usize) -> Self {
+    pub(crate) fn new(bytes: u64, open_files: usize, private: policy::Private) -> Self {
         let file_weight = bytes / (open_files.max(1) as u64);
         // Items: the estimate only sizes the table; a typical `.info` or `.mod` weighs about 1 KiB here.
         let items = usize::try_from(bytes / 1024).unwrap_or(usize::MAX).clamp(64, 1 << 20);
-        Self { entries: Cache::with_weighter(items, bytes, ByBytes { file_weight }) }
+        Self { entries: Cache::with_weighter(items, bytes, ByBytes { file_weight }), private }
     }
 
-    pub(crate) fn get(&self, request: &Request) -> Option<Arc<Entry>> {
+    /// What lies here for a caller whose right is known: with whether it is private.
+    pub(crate) fn find(&self, request: &Request) -> Option<Placed> {
         self.entries.get(request)
     }
 
+    pub(crate) fn get(&self, request: &Request) -> Option<Arc<Entry>> {
+        self.entries.get(request).map(|placed| placed.entry)
+    }
+
     pub(crate) fn put(&self, request: Request, entry: Arc<Entry>) {
-        self.entries.insert(request, entry);
+        let private = request.module().is_some_and(|path| self.private.find(path).is_some());
+        self.entries.insert(request, Placed { entry, private });
     }
 
     pub(crate) fn remove(&self, request: &Request) {
@@ -213,8 +228,8 @@ impl Shelf {
     pub(crate) fn forget_uses(&self, modules: &[(ModVer, Timestamp)]) {
         for (module, _) in modules {
             for request in files_of(module) {
-                if let Some(entry) = self.entries.peek(&request)
-                    && let Entry::Stored(stored) = &*entry
+                if let Some(placed) = self.entries.peek(&request)
+                    && let Entry::Stored(stored) = &*placed.entry
                 {
                     stored.used.store(false, Ordering::Relaxed);
                 }
@@ -288,7 +303,7 @@ mod tests {
 
     #[test]
     fn bodies_together_stay_below_the_bound() {
-        let shelf = Shelf::new(1 << 20, 16);
+        let shelf = Shelf::new(1 << 20, 16, policy::Private::default());
         for n in 0..1000 {
             let (request, entry) = small(n, 10_000);
             shelf.put(request, entry);
@@ -299,7 +314,7 @@ mod tests {
 
     #[test]
     fn a_use_is_told_once_until_the_ledger_is_flushed() {
-        let shelf = Shelf::new(1 << 20, 16);
+        let shelf = Shelf::new(1 << 20, 16, policy::Private::default());
         let (request, entry) = small(1, 10);
         shelf.put(request, Arc::clone(&entry));
         assert_eq!(entry.first_use(), Some(&module(1)));

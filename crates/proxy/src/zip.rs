@@ -57,6 +57,7 @@ pub(crate) async fn fetch(pilot: &Pilot, target: &Target) -> Result<(), Error> {
     let entry = Arc::new(Entry::Stored(hot(rooms, target, &checked, &follower)));
     rooms.shelf.put(pilot.request().clone(), Arc::clone(&entry));
     pilot.release(&verified, &pass, &checked, entry)?;
+    fill::name_commit(rooms, target, &origin);
     let publication =
         Publication { target: target.clone(), staged, checked, verified, pass, origin };
     if let Err(error) = publish(rooms, publication).await {

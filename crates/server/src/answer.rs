@@ -184,6 +184,9 @@ pub(crate) fn stamp(response: &mut Response, ids: &Ids) {
 }
 
 fn cache_control(request: &gomod::Request, answer: &Answer, lifetimes: &Lifetimes) -> HeaderValue {
+    if answer.private {
+        return lifetimes.private(answer.fresh_for);
+    }
     match (request, answer.fresh_for) {
         (gomod::Request::Sumdb(path), fresh_for) => match (sumdb_part(path.as_str()), fresh_for) {
             (SumdbPart::Tile, None) => Lifetimes::tile(),

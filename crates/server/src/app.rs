@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use auth::{Caller, Permitted};
+use auth::{Caller, Permitted, Reach};
 use futures_util::future::Either;
 use http::{HeaderMap, Method, StatusCode};
 use prometheus_client::encoding::text;
@@ -21,7 +21,9 @@ use crate::metrics::Kind;
 use crate::pages::{self, NotReady};
 use crate::route::{BasePaths, Route, Routed};
 use crate::visit::{Noted, Visit};
-use crate::{ClientAddress, Clock, Config, LogConfig, Metrics, Network, PublicUrl, forwarded};
+use crate::{
+    ClientAddress, Clock, Config, LogConfig, Metrics, Network, PublicUrl, Readers, forwarded,
+};
 
 /// What an [`App`] is made of.
 #[derive(Debug)]
@@ -83,6 +85,7 @@ pub(crate) struct Shared {
     via: String,
     registry: Arc<Registry>,
     admin: AdminFace,
+    private_readers: Readers,
     pub(crate) trusted_proxies: Vec<Network>,
     pub(crate) shown_client: ClientAddress,
     pub(crate) lifetimes: Lifetimes,
@@ -104,6 +107,7 @@ impl App {
             lifetimes: Lifetimes::new(&parts.config.cache_control),
             bases: BasePaths::new(parts.config.base_paths),
             public_url: parts.config.public_url,
+            private_readers: parts.config.private_readers,
             trusted_proxies: parts.config.trusted_proxies,
             shown_client: parts.log.client,
             version: parts.version,
@@ -238,7 +242,7 @@ fn module(
         }
     };
     let kind = Kind::of(&request);
-    let permitted = match Caller::anonymous().may_read(request) {
+    let permitted = match app.caller(head).may_read(request) {
         Ok(permitted) => permitted,
         Err(error) => return Step::Done(visit.refuse(Refusal::from(&error))),
     };
@@ -294,6 +298,17 @@ impl Cold {
 }
 
 impl Shared {
+    /// Nobody has a name yet: what a caller may read depends on the address he came by.
+    fn caller(&self, head: &http::request::Parts) -> Caller {
+        let local = || head.extensions.get::<Peer>().map(|peer| peer.local.ip().to_canonical());
+        let reach = match self.private_readers {
+            Readers::Anyone => Reach::Everything,
+            Readers::Loopback if local().is_some_and(|ip| ip.is_loopback()) => Reach::Everything,
+            Readers::Loopback => Reach::Public,
+        };
+        Caller::anonymous(reach)
+    }
+
     fn page(
         &self,
         mut visit: Visit,

@@ -29,6 +29,19 @@ pub struct Config {
     pub trusted_proxies: Vec<Network>,
     /// How long clients and caches in between may keep answers.
     pub cache_control: CacheAges,
+    /// Who may read private modules.
+    pub private_readers: Readers,
+}
+
+/// Who may read private modules, as long as callers have no names.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Readers {
+    /// Whoever comes by a loopback address of this machine.
+    #[default]
+    Loopback,
+    /// Whoever reaches larder.
+    Anyone,
 }
 
 /// Lifetimes that answers announce in `Cache-Control`, under `server.cache_control.`.

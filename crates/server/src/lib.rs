@@ -30,7 +30,7 @@ pub mod metrics;
 pub use app::{Admin, AdminFace, App, AppParts, Public};
 pub use base_path::BasePath;
 pub use clock::Clock;
-pub use config::{CacheAges, ClientAddress, Config, Error, LogConfig};
+pub use config::{CacheAges, ClientAddress, Config, Error, LogConfig, Readers};
 pub use forwarded::Network;
 pub use metrics::Metrics;
 pub use public_url::PublicUrl;

@@ -22,7 +22,15 @@ pub(crate) enum Ask<'a> {
     Zip(&'a ModVer),
 }
 
-impl Ask<'_> {
+impl<'a> Ask<'a> {
+    /// The module that it is about.
+    pub(crate) fn path(self) -> &'a ModulePath {
+        match self {
+            Self::List(path) | Self::Latest(path) | Self::Info(path, _) => path,
+            Self::Mod(module) | Self::Zip(module) => module.path(),
+        }
+    }
+
     /// The path below the base: case-escaped, not percent-encoded.
     pub(crate) fn tail(self) -> String {
         match self {

@@ -150,7 +150,9 @@ impl Breaker {
         match &self.lock().held.as_ref()?.error {
             Error::Unavailable { reason, kind, .. } => Some(match kind {
                 Trouble::Timeout => format!("timeout: {reason}"),
-                Trouble::Overloaded | Trouble::Broken => reason.clone(),
+                Trouble::Overloaded | Trouble::Broken | Trouble::Hidden | Trouble::Own => {
+                    reason.clone()
+                }
             }),
             error => Some(error.to_string()),
         }

@@ -1,11 +1,21 @@
 //! Sources in order, with the fallback rules of the `go` command.
+#![expect(clippy::disallowed_methods, reason = "the room's clock handle: how old an answer is")]
 
-use std::{pin::Pin, sync::Arc};
+use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 
 use gomod::{ModVer, ModulePath, Query, goproxy::Separator};
+use quick_cache::sync::Cache;
 use store::Staged;
+use tokio::time::Instant;
 
-use crate::{Error, Fetched, GoMod, Info, Listed, Origin, Upstream, ask::Ask};
+use crate::{Error, Fetched, GoMod, Info, Listed, Origin, Trouble, Upstream, ask::Ask};
+
+/// Prefixes of one path that are asked for, the longest first. Deeper modules are not known.
+const MAX_PREFIXES: usize = 8;
+/// For how long it is remembered whether a prefix is a module.
+const PREFIX_FRESH: Duration = Duration::from_mins(1);
+/// Prefixes remembered.
+const MAX_REMEMBERED: usize = 4096;
 
 /// Sources in order.
 ///
@@ -14,12 +24,17 @@ use crate::{Error, Fetched, GoMod, Info, Listed, Origin, Upstream, ask::Ask};
 /// last error that is more than "not found", else the last "not found". Source: modfetch/proxy.go
 /// `TryProxies`.
 ///
-/// `direct` is not built yet and ends the walk: what was answered before it stands unchanged, for a
-/// client probes every prefix of an import path and lives by those 404s (protocol.md §5.3); where
-/// nobody was asked it is [`Error::NoSource`]. `off` ends the walk in the same way.
+/// `direct` and `off` end the walk. Where they have nobody to ask (`off`, or a machine without git)
+/// what was answered before stands unchanged, for a client probes every prefix of an import path
+/// and lives by those 404s (protocol.md §5.3); where nobody was asked it is [`Error::NoSource`].
+///
+/// When `direct` cannot be reached behind a 404, that 404 stands if a shorter prefix of the path is
+/// a module of the sources before it, else the trouble is told
+/// (docs/decisions/0005-unreachable-direct.md).
 #[derive(Debug)]
 pub struct Chain {
     links: Vec<Link>,
+    above: Above,
 }
 
 /// One entry of a chain.
@@ -36,8 +51,8 @@ pub struct Link {
 pub enum LinkKind {
     /// A source to ask.
     Source(Arc<dyn Upstream>),
-    /// Version control, not built yet.
-    Direct,
+    /// Version control; nobody on a machine without git.
+    Direct(Option<Arc<dyn Upstream>>),
     /// Nobody, and nobody after it.
     Off,
 }
@@ -46,7 +61,7 @@ impl Chain {
     /// A chain of these entries; none is the same as `off`.
     #[must_use]
     pub fn new(links: Vec<Link>) -> Self {
-        Self { links }
+        Self { links, above: Above::default() }
     }
 
     /// The same chain with one source asked first: the files of one version come from one source.
@@ -62,6 +77,11 @@ impl Chain {
         }
     }
 
+    /// Whether `direct` is one of its entries.
+    pub(crate) fn names_direct(&self) -> bool {
+        self.links.iter().any(|link| matches!(link.kind, LinkKind::Direct(_)))
+    }
+
     /// Every source with the reason why it is held back, `None` while it is well.
     #[must_use]
     pub fn health(&self) -> Vec<(Origin, Option<String>)> {
@@ -70,7 +90,16 @@ impl Chain {
     }
 
     fn walk(&self, first: Option<usize>) -> Walk<'_> {
-        Walk { links: &self.links, first, step: 0, fall: Separator::Comma, best: None }
+        Walk {
+            links: &self.links,
+            first,
+            step: 0,
+            fall: Separator::Comma,
+            direct: false,
+            best: None,
+            before_direct: None,
+            unreachable: false,
+        }
     }
 
     async fn ask<'a, T>(
@@ -86,7 +115,7 @@ impl Chain {
                 Err(error) => walk.note(error),
             }
         }
-        Err(walk.end(ask))
+        Err(self.end(walk, ask).await)
     }
 
     async fn ask_zip(
@@ -104,16 +133,91 @@ impl Chain {
                 Err(error) => walk.note(error),
             }
         }
-        Err(walk.end(Ask::Zip(module)))
+        Err(self.end(walk, Ask::Zip(module)).await)
+    }
+
+    /// The error that is told when nobody had an answer.
+    async fn end(&self, walk: Walk<'_>, ask: Ask<'_>) -> Error {
+        let (known_before, unreachable) = (walk.before_direct.clone(), walk.unreachable);
+        let error = walk.end(ask);
+        match known_before {
+            Some(absence) if unreachable && self.is_below_a_module(ask.path()).await => absence,
+            _ => error,
+        }
+    }
+
+    /// Whether a shorter prefix of the path is a module that the sources before `direct` know.
+    async fn is_below_a_module(&self, path: &ModulePath) -> bool {
+        let ends = path.as_str().rmatch_indices('/').map(|(end, _)| end);
+        let prefixes = ends.filter_map(|end| ModulePath::parse(path.as_str().get(..end)?).ok());
+        for prefix in prefixes.take(MAX_PREFIXES) {
+            if self.knows(prefix).await {
+                return true;
+            }
+        }
+        false
+    }
+
+    async fn knows(&self, path: ModulePath) -> bool {
+        if let Some(known) = self.above.find(&path) {
+            return known;
+        }
+        let mut known = false;
+        for source in self.links.iter().map_while(Link::before_direct) {
+            // A module without a list may still have a latest version (protocol.md §3.3).
+            known = match source.list(&path).await {
+                Err(error) if error.is_not_found() => source.latest(&path).await.is_ok(),
+                listed => listed.is_ok(),
+            };
+            if known {
+                break;
+            }
+        }
+        self.above.note(path, known);
+        known
     }
 }
 
 impl Link {
     fn source(&self) -> Option<&dyn Upstream> {
         match &self.kind {
-            LinkKind::Source(source) => Some(&**source),
-            LinkKind::Direct | LinkKind::Off => None,
+            LinkKind::Source(source) | LinkKind::Direct(Some(source)) => Some(&**source),
+            LinkKind::Direct(None) | LinkKind::Off => None,
         }
+    }
+
+    fn is_direct(&self) -> bool {
+        matches!(self.kind, LinkKind::Direct(_))
+    }
+
+    fn before_direct(&self) -> Option<&dyn Upstream> {
+        if self.is_direct() { None } else { self.source() }
+    }
+}
+
+/// What was found out of prefixes a moment ago.
+struct Above(Cache<ModulePath, (Instant, bool)>);
+
+impl Default for Above {
+    fn default() -> Self {
+        Self(Cache::new(MAX_REMEMBERED))
+    }
+}
+
+impl fmt::Debug for Above {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Above").field(&self.0.len()).finish()
+    }
+}
+
+impl Above {
+    fn find(&self, path: &ModulePath) -> Option<bool> {
+        let (at, known) = self.0.get(path)?;
+        (at.elapsed() < PREFIX_FRESH).then_some(known)
+    }
+
+    fn note(&self, path: ModulePath, known: bool) {
+        self.0.insert(path, (Instant::now(), known));
     }
 }
 
@@ -127,7 +231,13 @@ struct Walk<'a> {
     step: usize,
     /// Behind the source that was asked last.
     fall: Separator,
+    /// The source that was asked last is `direct`.
+    direct: bool,
     best: Option<Error>,
+    /// "Not found" by those before `direct`, who all said so.
+    before_direct: Option<Error>,
+    /// `direct` is in trouble and may know.
+    unreachable: bool,
 }
 
 impl<'a> Walk<'a> {
@@ -140,8 +250,11 @@ impl<'a> Walk<'a> {
         self.step += 1;
         let link = self.links.get(at)?;
         self.fall = link.fall;
+        self.direct = link.is_direct();
         let source = link.source();
-        if source.is_none() {
+        // Asked out of turn, `direct` is a source like others.
+        let in_turn = self.first.is_none() || self.step > 1;
+        if source.is_none() || (self.direct && in_turn) {
             self.stop();
         }
         source
@@ -151,6 +264,13 @@ impl<'a> Walk<'a> {
         let is_absence =
             |error: &Error| matches!(error, Error::NotFound { .. } | Error::NoSource { .. });
         let absent = is_absence(&error);
+        if self.direct && !absent {
+            // Not what hides, and not what is our own fault: both may be there.
+            let away = [Trouble::Timeout, Trouble::Overloaded, Trouble::Broken];
+            self.unreachable =
+                matches!(&error, Error::Unavailable { kind, .. } if away.contains(kind));
+            self.before_direct = self.best.clone().filter(Error::is_not_found);
+        }
         if !absent && self.fall == Separator::Comma {
             self.stop();
         }
@@ -165,9 +285,9 @@ impl<'a> Walk<'a> {
     }
 
     fn end(self, ask: Ask<'_>) -> Error {
-        let direct = self.links.iter().any(|link| matches!(link.kind, LinkKind::Direct));
+        let direct = self.links.iter().any(Link::is_direct);
         let reason = if direct {
-            "direct fetching from version control is not built yet"
+            "it would be fetched from version control, and there is no git on this machine"
         } else {
             "no upstream is configured (GOPROXY=off)"
         };

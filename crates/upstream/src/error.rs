@@ -65,7 +65,7 @@ pub enum Error {
         what: String,
         /// Which setting says so.
         reason: String,
-        /// Whether `direct` stands there, which is to be built; else `off`, or nothing.
+        /// Whether `direct` stands there, for which git is missing; else `off`, or nothing.
         direct: bool,
     },
     /// Our own store failed while a zip was staged.
@@ -104,4 +104,8 @@ pub enum Trouble {
     Overloaded,
     /// Anything else: a 5xx, DNS, TLS, no connection, a cut body.
     Broken,
+    /// It is there or not there, and hides which: it wants a credential that we have not.
+    Hidden,
+    /// Ours, not its: our disk, our git.
+    Own,
 }

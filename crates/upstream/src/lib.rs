@@ -1,22 +1,26 @@
 //! Where versions come from.
 //!
 //! A source is an [`Upstream`]: a GOPROXY server ([`ProxySource`]), a folder in the same layout
-//! ([`FileSource`]), or a [`Chain`] of them with the fallback rules of the `go` command. What a
-//! source says is judged before it is handed on: versions are canonical and fit their path, an
-//! `.info` names the version that was asked for, nothing is larger than the field allows. Bytes are
-//! handed on as they came. Zips are not looked into here.
+//! ([`FileSource`]), version control itself ([`VcsSource`]), or a [`Chain`] of them with the
+//! fallback rules of the `go` command. What a source says is judged before it is handed on: versions
+//! are canonical and fit their path, an `.info` names the version that was asked for, nothing is
+//! larger than the field allows. Bytes of proxies are handed on as they came; their zips are not
+//! looked into here.
 //!
-//! Whether a module may be asked of a source at all (private names) is decided before: this room
-//! asks whom it is told to ask.
+//! Which modules may be asked of a source at all is decided by the [`Gate`]: private names go to
+//! their own repositories only. All others ask whom they are told to ask.
 
 mod ask;
 mod breaker;
 mod chain;
+mod discover;
 mod error;
 mod file;
+mod gate;
 mod info;
 mod list;
 mod proxy;
+mod vcs;
 
 use std::{
     fmt::{self, Debug},
@@ -27,10 +31,16 @@ use bytes::Bytes;
 use gomod::{ModVer, ModulePath, Query, Version};
 use store::Staged;
 
+pub use self::vcs::{
+    Credentials, DIRECT, Drift, Grant, KNOWN_GO, OnDrift, Override, Settings as VcsSettings,
+    VcsParts, VcsSource,
+};
 pub use ask::{MAX_LIST_BYTES, MAX_ZIP_BYTES};
 pub use chain::{Chain, Link, LinkKind};
+pub use discover::{Discovery, DiscoverySettings, RepoRoot};
 pub use error::{Error, Trouble};
 pub use file::FileSource;
+pub use gate::Gate;
 pub use info::{Info, MAX_INFO_BYTES};
 pub use proxy::{Limits, ProxySource, SourceConfig};
 

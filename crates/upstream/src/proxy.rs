@@ -103,6 +103,9 @@ impl Default for Limits {
 /// question, that one for two seconds.
 pub struct ProxySource {
     origin: Origin,
+    /// The name in metrics, of which there are few.
+    label: Arc<str>,
+    word: Word,
     base: Url,
     base_path: String,
     credential: Option<Credential>,
@@ -141,7 +144,30 @@ impl ProxySource {
         let SourceConfig { via, limits, .. } = config;
         let turns = Semaphore::new(limits.flights.clamp(1, Semaphore::MAX_PERMITS));
         let breaker = Breaker::default();
-        Ok(Self { origin, base, base_path, credential, via, limits, client, breaker, turns })
+        let (label, word) = (Arc::clone(&origin.0), Word::Operator);
+        Ok(Self {
+            origin,
+            label,
+            word,
+            base,
+            base_path,
+            credential,
+            via,
+            limits,
+            client,
+            breaker,
+            turns,
+        })
+    }
+
+    /// Makes a source of a base that a host's page names: one name for all of them in metrics.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub(crate) fn named(config: SourceConfig, word: Word, client: Client) -> Result<Self, Error> {
+        let source = Self::new(config, client)?;
+        Ok(Self { label: Arc::from(crate::DIRECT), word, ..source })
     }
 
     /// Asks, unless the source is held, and lets the breaker know what became of it. `read` takes
@@ -198,9 +224,9 @@ impl ProxySource {
         let Limits { list_first_byte, file_first_byte, whole, zip_whole, .. } = self.limits;
         Get {
             url,
-            name: Arc::clone(&self.origin.0),
+            name: Arc::clone(&self.label),
             credential: self.credential.clone(),
-            word: Word::Operator,
+            word: self.word,
             first_byte: if short { list_first_byte } else { file_first_byte },
             whole: if zip { zip_whole } else { whole },
             max_bytes: ask.max_bytes(),

@@ -6,8 +6,21 @@
 use super::kind::Kind;
 
 mod table;
+mod vcs;
 
-pub use table::KEYS;
+/// Every key that larder knows, in the order in which they are documented and shown.
+pub const KEYS: &[Key] = &joined::<{ table::KEYS.len() + vcs::KEYS.len() }>(table::KEYS, vcs::KEYS);
+
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+const fn joined<const N: usize>(first: &[Key], second: &[Key]) -> [Key; N] {
+    let mut all = [first[0]; N];
+    let mut at = 0;
+    while at < N {
+        all[at] = if at < first.len() { first[at] } else { second[at - first.len()] };
+        at += 1;
+    }
+    all
+}
 
 /// What stands before each variable.
 pub const PREFIX: &str = "LARDER_";

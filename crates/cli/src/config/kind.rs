@@ -44,6 +44,8 @@ pub enum Kind {
     Url,
     /// A path of this server, `/a/b`.
     UrlPath,
+    /// `FROM=TO`, beginnings of URLs.
+    Rewrite,
     /// An IP network or address.
     Network,
     /// One of these words.
@@ -96,6 +98,7 @@ impl Kind {
             Self::Address => r#"an address with its port, such as "127.0.0.1:8080" or "[::]:8080""#,
             Self::Url => r#"a URL, such as "https://go.example.com""#,
             Self::UrlPath => r#"a path that begins with "/", such as "/api/go/public""#,
+            Self::Rewrite => r#"two URLs, such as "https://a.example/=file:///srv/""#,
             Self::Network => r#"an address or network, such as "10.0.0.0/8""#,
             Self::Choice(words) => return format!("one of {}", quoted(words)),
             Self::Proxies => r#"a GOPROXY list, such as "https://go.example.com,direct""#,
@@ -222,6 +225,8 @@ impl Kind {
             Self::Address => address(text),
             Self::Url => url(text),
             Self::UrlPath => url_path(text),
+            Self::Rewrite if is_rewrite(text) => Ok(kept),
+            Self::Rewrite => Err(format!("{text:?} are none")),
             Self::Network => network(text),
             Self::Choice(words) if words.contains(&text) => Ok(kept),
             Self::Choice(_) => Err(format!("{text:?} is none of them")),
@@ -318,6 +323,10 @@ fn url_path(text: &str) -> Result<String, String> {
         Some(rest) if rest.split('/').all(good) => Ok(path.to_owned()),
         _ => Err(format!("{text:?} is no such path")),
     }
+}
+
+fn is_rewrite(text: &str) -> bool {
+    text.split_once('=').is_some_and(|(from, to)| from.contains("://") && to.contains("://"))
 }
 
 fn network(text: &str) -> Result<String, String> {

@@ -1,12 +1,13 @@
 //! From layers to what `serve` needs.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use outbound::ProxyEnvironment;
 
 use super::{
     checks,
     database::Database,
+    direct::{self, Grants},
     gosettings::{self, GoSettings},
     layers::{self, Entries, Flags},
     netrc::Netrc,
@@ -27,6 +28,10 @@ pub struct Resolved {
     pub upstreams: Vec<Upstream>,
     /// Patterns of private modules, each list with where it was said; for `policy::Private`.
     pub private: Vec<(String, String)>,
+    /// Who larder is at which repositories.
+    pub grants: Vec<upstream::Grant>,
+    /// PATH, for git and what it starts.
+    pub search_path: Option<OsString>,
     /// Patterns that are never looked up in a public checksum database, with where it was said.
     pub no_sumdb: Vec<(String, String)>,
     /// The checksum databases that clients may reach through larder.
@@ -104,14 +109,20 @@ pub fn load(flags: &Flags, world: &World) -> Result<Resolved, Problems> {
     let settings = Settings::from_values(values)
         .map_err(|error| Problem::new(error.message(), &Source::Default))?;
     problems.extend(checks::of_settings(&settings, &entries));
+    let grants = direct::grants(&settings.direct, &entries);
+    let grants = grants.unwrap_or_else(|wrong| {
+        problems.extend(wrong);
+        Grants::default()
+    });
     if !problems.is_empty() {
         return Err(Problems(problems));
     }
-    resolve(settings, entries, file.map(|(path, _)| path), world)
+    let file = file.map(|(path, _)| path);
+    resolve((settings, grants), entries, file, world)
 }
 
 fn resolve(
-    settings: Settings,
+    (settings, grants): (Settings, Grants),
     entries: Entries,
     file: Option<PathBuf>,
     world: &World,
@@ -139,7 +150,9 @@ fn resolve(
     chosen.warnings.extend(extras.unused(&upstreams));
     let (databases, databases_source) = databases(&settings, &entries, &go)?;
     Ok(Resolved {
-        private: private(&settings, &entries, &go),
+        private: private(&settings, &entries, &go).chain(grants.private).collect(),
+        grants: grants.grants,
+        search_path: world.variable("PATH").map(OsString::from),
         no_sumdb: no_sumdb(&go),
         proxy_environment: proxy_environment(world),
         system_ca_file: world.variable("SSL_CERT_FILE").map(PathBuf::from),
@@ -155,14 +168,19 @@ fn resolve(
     })
 }
 
-fn private(settings: &Settings, entries: &Entries, go: &GoSettings) -> Vec<(String, String)> {
+fn private(
+    settings: &Settings,
+    entries: &Entries,
+    go: &GoSettings,
+) -> impl Iterator<Item = (String, String)> {
     let own = &settings.policy.private;
     let source = entries.get("policy.private").map(|entry| &entry.source);
     let own = source
         .filter(|_| !own.is_empty())
         .map(|source| (own.join(","), format!("policy.private, {source}")));
     let of_go = ["GOPRIVATE", "GONOPROXY"].into_iter().filter_map(|key| pair(go, key));
-    own.into_iter().chain(of_go).collect()
+    let of_go: Vec<_> = of_go.collect();
+    own.into_iter().chain(of_go)
 }
 
 /// GONOSUMDB; GOPRIVATE stands in for it.

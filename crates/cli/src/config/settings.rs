@@ -37,6 +37,81 @@ pub struct Settings {
     pub log: Log,
     /// `metrics.*`.
     pub metrics: Metrics,
+    /// `private.*`.
+    pub private: Private,
+    /// `direct.*`.
+    pub direct: Direct,
+    /// `vcs.*`: the room's own keys.
+    pub vcs: vcs::Config,
+}
+
+/// Who reads private modules.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Private {
+    /// `private.readers`.
+    pub readers: server::Readers,
+}
+
+/// Modules straight from their repositories.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Direct {
+    /// `direct.override`.
+    pub r#override: Vec<Override>,
+    /// `direct.credential.<name>.*`; [`super::Resolved::grants`] is what became of it.
+    #[serde(default)]
+    pub credential: BTreeMap<String, Credential>,
+    /// `direct.packed_size`.
+    pub packed_size: ByteSize,
+    /// `direct.discovery_rewrite`.
+    pub discovery_rewrite: Vec<String>,
+}
+
+/// A repository that is told.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Override {
+    /// `direct.override.prefix`.
+    pub prefix: String,
+    /// `direct.override.url`.
+    pub url: String,
+    /// `direct.override.root`.
+    #[serde(default)]
+    pub root: Option<String>,
+    /// `direct.override.subdir`.
+    #[serde(default)]
+    pub subdir: Option<String>,
+}
+
+/// Who larder is at some repositories: one way to say so.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Credential {
+    /// `direct.credential.*.url`.
+    pub url: Option<String>,
+    /// `direct.credential.*.module`; comes with the host.
+    pub module: Option<String>,
+    /// `direct.credential.*.host`.
+    pub host: Option<String>,
+    /// `direct.credential.*.public`.
+    pub public: Option<bool>,
+    /// `direct.credential.*.header`.
+    #[serde(deserialize_with = "secret")]
+    pub header: Option<SecretString>,
+    /// `direct.credential.*.user`; comes with the password.
+    pub user: Option<String>,
+    /// `direct.credential.*.password`.
+    #[serde(deserialize_with = "secret")]
+    pub password: Option<SecretString>,
+    /// `direct.credential.*.ssh_key`; comes with the known hosts.
+    pub ssh_key: Option<PathBuf>,
+    /// `direct.credential.*.known_hosts`.
+    pub known_hosts: Option<PathBuf>,
+    /// `direct.credential.*.netrc`.
+    pub netrc: Option<PathBuf>,
+    /// `direct.credential.*.helper`.
+    pub helper: Option<String>,
 }
 
 /// How larder is reached.

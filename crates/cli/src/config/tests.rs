@@ -112,7 +112,7 @@ fn the_file_is_the_flags_then_the_variables_then_the_folders_then_the_systems() 
 }
 
 /// A value for each key that is not its default; a key without one fails the test below.
-const VALUES: [(&str, &str); 62] = [
+const VALUES: [(&str, &str); 99] = [
     ("server.listen", "127.0.0.1:9"),
     ("server.admin_listen", "127.0.0.1:10"),
     ("server.base_paths", "/a/b"),
@@ -175,6 +175,43 @@ const VALUES: [(&str, &str); 62] = [
     ("log.client", "net"),
     ("log.access", "off"),
     ("metrics.enabled", "false"),
+    ("private.readers", "anyone"),
+    ("direct.override", "[{ prefix = \"a.b/c\", url = \"https://h/c\" }]"),
+    ("direct.credential.a.url", "git.corp.example"),
+    ("direct.credential.a.header", "Bearer x"),
+    ("direct.credential.b.module", "corp.example/b"),
+    ("direct.credential.b.host", "git.corp.example"),
+    ("direct.credential.b.public", "true"),
+    ("direct.credential.b.user", "u"),
+    ("direct.credential.b.password", "p"),
+    ("direct.credential.c.url", "ssh.corp.example"),
+    ("direct.credential.c.ssh_key", "/k"),
+    ("direct.credential.c.known_hosts", "/h"),
+    ("direct.credential.d.url", "d.example"),
+    ("direct.credential.d.netrc", "/n"),
+    ("direct.credential.e.url", "e.example"),
+    ("direct.credential.e.helper", "pass-git"),
+    ("direct.packed_size", "1MiB"),
+    ("direct.discovery_rewrite", "https://a/=https://b/"),
+    ("vcs.program", "/opt/git"),
+    ("vcs.quota", "1GiB"),
+    ("vcs.protocols", "http"),
+    ("vcs.ports", "8443"),
+    ("vcs.refs_timeout", "2s"),
+    ("vcs.fetch_timeout", "3s"),
+    ("vcs.idle_timeout", "4s"),
+    ("vcs.fetches_per_host", "5"),
+    ("vcs.max_refs", "6"),
+    ("vcs.max_refs_size", "7MiB"),
+    ("vcs.max_fetch_size", "8MiB"),
+    ("vcs.max_process_memory", "9MiB"),
+    ("vcs.max_commits", "10"),
+    ("vcs.max_tree_entries", "11"),
+    ("vcs.max_tree_depth", "12"),
+    ("vcs.max_path_size", "13KiB"),
+    ("vcs.max_file_size", "14MiB"),
+    ("vcs.max_tree_size", "15MiB"),
+    ("vcs.rewrite", "https://a/=https://b/"),
 ];
 
 #[test]

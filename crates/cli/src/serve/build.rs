@@ -6,8 +6,11 @@ use anyhow::Context as _;
 use outbound::Client;
 use prometheus_client::registry::Registry;
 use proxy::{Parts, Proxy};
-use upstream::{Chain, FileSource, Limits, Link, LinkKind, ProxySource, SourceConfig, Upstream};
+use upstream::{
+    Chain, FileSource, Gate, Limits, Link, LinkKind, ProxySource, SourceConfig, Upstream,
+};
 
+use super::direct;
 use crate::config::settings::{LogClient, Settings};
 use crate::config::upstreams::{self, Target};
 use crate::config::{Resolved, database::Database};
@@ -36,8 +39,12 @@ impl Observed {
         })
     }
 
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// What goes out as `Via`: protocol version and pseudonym. Source: RFC 9110 §7.6.3.
-    fn via_header(&self) -> Arc<str> {
+    pub(super) fn via_header(&self) -> Arc<str> {
         format!("1.1 {}", self.via).into()
     }
 }
@@ -47,6 +54,8 @@ pub(super) struct Opened {
     pub(super) proxy: Proxy,
     /// The series of what could be opened only now.
     pub(super) registry: Arc<Registry>,
+    /// To be kept in order while larder serves.
+    pub(super) git: Option<vcs::Git>,
     index: Option<db::Index>,
 }
 
@@ -100,23 +109,35 @@ pub(super) async fn open(
     if let Some(index) = &index {
         index.metrics().register(&mut registry);
     }
-    let chain = Arc::new(Chain::new(links(resolved, observed)?));
+    let git = direct::git(resolved).await;
+    if let Some(git) = &git {
+        git.metrics().register(&mut registry);
+    }
+    let drifts = proxy::Drifts::default();
+    let source =
+        |git: vcs::Git| direct::source(resolved, git, store.clone(), observed, drifts.clone());
+    let direct = git.clone().map(source).transpose()?;
+    let chain = Arc::new(Chain::new(links(resolved, observed, direct.as_ref())?));
+    let private = policy::Private::new(resolved.private.clone());
+    // GONOPROXY is among the private patterns, so nothing is left for a list of its own.
+    let gate = Gate::new(private.clone(), policy::Private::default(), chain, direct);
     let policy =
         policy::Config { allow: settings.policy.allow.clone(), deny: settings.policy.deny.clone() };
     let proxy = Proxy::new(Parts {
         config: proxy(settings),
-        store,
+        store: store.clone(),
         index: index.clone(),
-        chain,
+        gate: Arc::new(gate),
         sumdb: sumdb(resolved, observed)?,
-        private: policy::Private::new(resolved.private.clone()),
+        private,
         no_sumdb: policy::Private::new(resolved.no_sumdb.clone()),
         policy: policy::Policy::new(&policy),
+        drifts,
         clock: proxy::Clock::system(),
         metrics: observed.proxy.clone(),
         fill: fill.clone(),
     });
-    Ok(Opened { proxy, index, registry: Arc::new(registry) })
+    Ok(Opened { proxy, index, registry: Arc::new(registry), git })
 }
 
 fn client(resolved: &Resolved) -> anyhow::Result<Client> {
@@ -134,10 +155,14 @@ fn client(resolved: &Resolved) -> anyhow::Result<Client> {
     Client::new(&config, &resolved.proxy_environment).context("outbound")
 }
 
-fn links(resolved: &Resolved, observed: &Observed) -> anyhow::Result<Vec<Link>> {
+fn links(
+    resolved: &Resolved,
+    observed: &Observed,
+    direct: Option<&Arc<dyn Upstream>>,
+) -> anyhow::Result<Vec<Link>> {
     let link = |upstream: &upstreams::Upstream| -> anyhow::Result<Link> {
         let kind = match &upstream.target {
-            Target::Direct => LinkKind::Direct,
+            Target::Direct => LinkKind::Direct(direct.cloned()),
             Target::Off => LinkKind::Off,
             Target::Proxy(proxy) => LinkKind::Source(source(resolved, proxy, observed)?),
         };
@@ -166,7 +191,7 @@ fn source(
     Ok(Arc::new(ProxySource::new(config, client)?))
 }
 
-fn limits(settings: &Settings) -> Limits {
+pub(super) fn limits(settings: &Settings) -> Limits {
     let outbound = &settings.outbound;
     Limits {
         list_first_byte: outbound.first_byte_list.0,
@@ -274,6 +299,7 @@ pub(super) fn server(settings: &Settings) -> anyhow::Result<server::Config> {
             negative: settings.cache.negative_age,
             lookup: settings.cache.lookup_age,
         },
+        private_readers: settings.private.readers,
     })
 }
 

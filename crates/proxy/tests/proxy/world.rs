@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use auth::Caller;
+use auth::{Caller, Reach};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use gomod::Request;
@@ -13,7 +13,7 @@ use proxy::{Answer, Body, Clock, Config, Error, Fetching, Metrics, Outcome, Part
 use store::Store;
 use testkit::{FakeUpstream, ModuleVersion, Modules};
 use units::Timestamp;
-use upstream::{Chain, Limits, Link, LinkKind, ProxySource, SourceConfig};
+use upstream::{Chain, Gate, Limits, Link, LinkKind, ProxySource, SourceConfig};
 
 pub(crate) const M: &str = "/example.com/m/@v/";
 
@@ -100,13 +100,16 @@ impl World {
             key: None,
             urls: vec![format!("{}/sumdb/sum.example", upstream.url()).parse().unwrap()],
         };
+        let private = policy::Private::new(choices.private);
+        let chain = Arc::new(Chain::new(links));
         let proxy = Proxy::new(Parts {
             config: choices.config,
             store: choices.store.clone(),
             index: Some(index.clone()),
-            chain: Arc::new(Chain::new(links)),
+            gate: Arc::new(Gate::new(private.clone(), policy::Private::default(), chain, None)),
+            drifts: proxy::Drifts::default(),
             sumdb: sumdb::Sumdb::new(vec![database], &client),
-            private: policy::Private::new(choices.private),
+            private,
             no_sumdb: policy::Private::new(Vec::new()),
             policy: policy::Policy::new(&choices.policy),
             clock: clock.clone(),
@@ -123,7 +126,7 @@ impl World {
 
     pub(crate) async fn ask_as(&self, path: &str, fetching: Fetching) -> Result<Answer, Error> {
         let request = Request::parse(path).unwrap();
-        let permitted = Caller::anonymous().may_read(request).unwrap();
+        let permitted = Caller::anonymous(Reach::Public).may_read(request).unwrap();
         let now = self.clock.now();
         match self.proxy.hit(&permitted, now) {
             Some(answer) => Ok(answer),

@@ -14,6 +14,7 @@ const TABLE: u64 = 600;
 #[derive(Debug, Clone)]
 pub(crate) struct Lifetimes {
     immutable: HeaderValue,
+    private_immutable: HeaderValue,
     /// `public, max-age=N` at index N.
     seconds: Vec<HeaderValue>,
     ages: CacheAges,
@@ -21,12 +22,16 @@ pub(crate) struct Lifetimes {
 
 /// Tiles are hashes of what is for ever.
 static TILE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+static PRIVATE: HeaderValue = HeaderValue::from_static("private, no-cache");
 static NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 impl Lifetimes {
     pub(crate) fn new(ages: &CacheAges) -> Self {
-        let immutable = format!("public, max-age={}, immutable", ages.immutable.0.as_secs());
+        let seconds = ages.immutable.0.as_secs();
+        let immutable = format!("public, max-age={seconds}, immutable");
+        let private = format!("private, max-age={seconds}, immutable");
         Self {
+            private_immutable: HeaderValue::from_str(&private).unwrap_or_else(|_| NO_STORE.clone()),
             immutable: HeaderValue::from_str(&immutable).unwrap_or_else(|_| NO_STORE.clone()),
             seconds: (0..=TABLE).map(public).collect(),
             ages: *ages,
@@ -36,6 +41,15 @@ impl Lifetimes {
     /// For a file of a version.
     pub(crate) fn immutable(&self) -> HeaderValue {
         self.immutable.clone()
+    }
+
+    /// For what is private: only the client itself may keep it; mutable answers not at all, which
+    /// are asked anew often enough that nobody misses a second.
+    pub(crate) fn private(&self, fresh_for: Option<Duration>) -> HeaderValue {
+        match fresh_for {
+            None => self.private_immutable.clone(),
+            Some(_) => PRIVATE.clone(),
+        }
     }
 
     /// For a tile of a checksum database.

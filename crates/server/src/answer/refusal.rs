@@ -41,6 +41,9 @@ impl Refusal {
 impl From<&proxy::Error> for Refusal {
     fn from(error: &proxy::Error) -> Self {
         match error {
+            proxy::Error::NotFound { status, text, fresh_for } if fresh_for.is_zero() => {
+                Self { keep: Keep::Never, ..absent(*status, text.clone()) }
+            }
             proxy::Error::NotFound { status, text, fresh_for } => {
                 Self { keep: Keep::Negative(*fresh_for), ..absent(*status, text.clone()) }
             }
@@ -49,7 +52,9 @@ impl From<&proxy::Error> for Refusal {
                 format!("not found: {what}: temporarily unavailable: not stored, fetching is off"),
             ),
             proxy::Error::Denied(denial) => Self::new(StatusCode::FORBIDDEN, denial.to_string()),
-            proxy::Error::Private { .. } => Self::new(StatusCode::FORBIDDEN, error.to_string()),
+            proxy::Error::Private { .. } | proxy::Error::PrivateLookup { .. } => {
+                Self::new(StatusCode::FORBIDDEN, error.to_string())
+            }
             proxy::Error::Upstream(error) => Self::from(error.as_ref()),
             proxy::Error::Sumdb(error) => Self::from(error.as_ref()),
             proxy::Error::StillFetching { what } => Self::new(
@@ -83,11 +88,12 @@ impl From<&UpstreamError> for Refusal {
             UpstreamError::Refused { .. } | UpstreamError::Invalid { .. } => {
                 Self::new(StatusCode::BAD_GATEWAY, error.to_string())
             }
+            UpstreamError::Unavailable { kind: Trouble::Own, .. } => fault(error),
             UpstreamError::Unavailable { kind, retry_after, .. } => {
                 let status = match kind {
                     Trouble::Timeout => StatusCode::GATEWAY_TIMEOUT,
                     Trouble::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
-                    Trouble::Broken => StatusCode::BAD_GATEWAY,
+                    Trouble::Broken | Trouble::Hidden | Trouble::Own => StatusCode::BAD_GATEWAY,
                 };
                 Self { retry_after: *retry_after, ..Self::new(status, error.to_string()) }
             }

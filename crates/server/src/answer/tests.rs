@@ -32,13 +32,20 @@ fn request(target: &str) -> gomod::Request {
 fn stored(kind: Kind, body: proxy::Body) -> Answer {
     let len = stored_len(&body).unwrap();
     let validators = Some(validators(len));
-    Answer { kind, body, validators, outcome: proxy::Outcome::Hit, fresh_for: None }
+    Answer { kind, body, validators, outcome: proxy::Outcome::Hit, fresh_for: None, private: false }
 }
 
 /// A mutable answer, without validators.
 fn mutable(kind: Kind, outcome: proxy::Outcome, seconds: u64) -> Answer {
     let fresh_for = Some(Duration::from_secs(seconds));
-    Answer { kind, body: proxy::Body::Memory(TEXT.into()), validators: None, outcome, fresh_for }
+    Answer {
+        kind,
+        body: proxy::Body::Memory(TEXT.into()),
+        validators: None,
+        outcome,
+        fresh_for,
+        private: false,
+    }
 }
 
 fn file() -> proxy::Body {

@@ -392,3 +392,23 @@ async fn a_body_that_is_cut_is_logged_with_what_was_sent() {
     assert!(line["bytes"].as_u64() < Some(10), "{line}");
     assert!(metrics.contains("larder_answers_cut_total 1\n"), "{metrics}");
 }
+
+#[test]
+fn private_modules_are_for_loopback_unless_they_are_for_anyone() {
+    let reach = |readers, local: &str| {
+        let config = Config { private_readers: readers, ..Config::default() };
+        let bench = bench_of(AdminFace::Shared, config);
+        let mut request = request("GET", "/");
+        let peer = request.extensions_mut().get_mut::<Peer>().unwrap();
+        peer.local = local.parse().unwrap();
+        let caller = bench.app.0.caller(&request.into_parts().0);
+        caller.may_read(gomod::ModulePath::parse("example.com/m").unwrap()).unwrap().reach()
+    };
+    for local in ["127.0.0.1:80", "[::1]:80", "[::ffff:127.0.0.1]:80"] {
+        assert_eq!(reach(Readers::Loopback, local), Reach::Everything, "{local}");
+    }
+    for local in ["192.0.2.1:80", "[2001:db8::1]:80", "[::ffff:192.0.2.1]:80"] {
+        assert_eq!(reach(Readers::Loopback, local), Reach::Public, "{local}");
+        assert_eq!(reach(Readers::Anyone, local), Reach::Everything, "{local}");
+    }
+}

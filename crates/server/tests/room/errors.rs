@@ -90,18 +90,18 @@ fn policy_is_403_with_rule_and_reason_and_leaves_mod_open() {
 }
 
 #[test]
-fn a_private_name_is_403_with_pattern_and_source_and_asks_nobody() {
+fn a_private_name_without_git_is_501_with_pattern_and_source_and_asks_nobody() {
     let private = vec![("example.com".to_owned(), "GOPRIVATE (environment)".to_owned())];
     let larder = Larder::plan(Plan { private, ..Plan::default() });
     let (status, text) = larder.told(MOD);
-    assert_eq!(status, 403);
+    assert_eq!(status, 501);
     assert!(text.contains("example.com") && text.contains("GOPRIVATE (environment)"), "{text}");
     assert_eq!(larder.upstream.calls("*"), 0);
 }
 
 #[test]
 fn direct_is_501_and_off_is_404() {
-    let larder = Larder::plan(Plan { only: Some(LinkKind::Direct), ..Plan::default() });
+    let larder = Larder::plan(Plan { only: Some(LinkKind::Direct(None)), ..Plan::default() });
     let (status, text) = larder.told(MOD);
     assert_eq!(status, 501);
     assert!(text.contains("example.com/m"), "{text}");

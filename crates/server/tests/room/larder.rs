@@ -11,7 +11,7 @@ use proxy::{Parts, Proxy};
 use server::{AdminFace, App, AppParts, access};
 use testkit::{FakeUpstream, ModuleVersion, Modules, Request, Response};
 use units::Timestamp;
-use upstream::{Chain, Link, LinkKind, ProxySource, SourceConfig};
+use upstream::{Chain, Gate, Link, LinkKind, ProxySource, SourceConfig};
 
 /// Our word in `Via`.
 const VIA: &str = "larder-under-test";
@@ -101,13 +101,16 @@ impl Larder {
         };
         let databases = plan.database.into_iter().map(database).collect();
         let store = store::Store::disk(data.path(), &store::Config::default()).unwrap();
+        let private = policy::Private::new(plan.private);
+        let chain = Arc::new(Chain::new(vec![link]));
         let proxy = Proxy::new(Parts {
             config: proxy::Config::default(),
             store,
             index: None,
-            chain: Arc::new(Chain::new(vec![link])),
+            gate: Arc::new(Gate::new(private.clone(), policy::Private::default(), chain, None)),
+            drifts: proxy::Drifts::default(),
             sumdb: sumdb::Sumdb::new(databases, &client()),
-            private: policy::Private::new(plan.private),
+            private,
             no_sumdb: policy::Private::new(Vec::new()),
             policy: policy::Policy::new(&plan.policy),
             clock: clocks.1.clone(),

@@ -78,7 +78,7 @@ async fn the_error_that_go_would_tell_is_told() {
 
 #[tokio::test]
 async fn what_was_answered_before_direct_or_off_stands_unchanged() {
-    for end in [LinkKind::Direct, LinkKind::Off] {
+    for end in [LinkKind::Direct(None), LinkKind::Off] {
         let first = vec![(not_found("404 page not found"), Comma)];
         let (answer, _) = asked(first, Some(end.clone())).await;
         assert_eq!(told(&answer.unwrap_err()), "404 404 page not found");
@@ -89,7 +89,7 @@ async fn what_was_answered_before_direct_or_off_stands_unchanged() {
 
 #[tokio::test]
 async fn where_nobody_was_asked_the_module_is_named() {
-    let ends = [(Some(LinkKind::Direct), true), (Some(LinkKind::Off), false), (None, false)];
+    let ends = [(Some(LinkKind::Direct(None)), true), (Some(LinkKind::Off), false), (None, false)];
     for (end, expected) in ends {
         let (answer, _) = asked(vec![], end).await;
         let error = answer.unwrap_err();

@@ -10,6 +10,8 @@
 
 mod chain;
 mod contract;
+mod direct;
+mod discover;
 mod fake;
 mod file;
 mod world;

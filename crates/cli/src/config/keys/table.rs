@@ -1,4 +1,4 @@
-//! All keys, in the order in which they are documented and shown.
+//! The keys that are not about version control.
 
 use super::{
     Default::{Computed, Is, None, Required},
@@ -12,8 +12,8 @@ use crate::config::kind::Kind::{
 /// Most of anything that is counted per process; keeps sums far from overflow.
 const MANY: u64 = 1_000_000;
 
-/// Every key that larder knows.
-pub const KEYS: &[Key] = &[
+/// All of them, in their order.
+pub(super) const KEYS: &[Key] = &[
     Key {
         path: "server.listen",
         kind: List(&Address),
@@ -372,8 +372,8 @@ pub const KEYS: &[Key] = &[
         path: "policy.private",
         kind: List(&Pattern),
         default: Is("[]"),
-        doc: "Module patterns that are never asked of a public proxy or checksum database. GOPRIVATE, GONOPROXY and names below .internal, .local, .corp, .lan and .home.arpa are private too.",
-        wrong: "A private module that is left out is named to public servers. A public one that is listed is 403.",
+        doc: "Module patterns that are never asked of a public proxy or checksum database: they come from their own repositories only. GOPRIVATE, GONOPROXY and names below .internal, .local, .corp, .lan and .home.arpa are private too.",
+        wrong: "A private module that is left out is named to public servers. A public one that is listed is fetched from its repository, and served as private ones are.",
     },
     Key {
         path: "sumdb.databases",

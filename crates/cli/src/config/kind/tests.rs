@@ -78,6 +78,8 @@ fn bad_texts_are_refused() {
         (Kind::Url, "ftp://x"),
         (Kind::Url, "https://u:p@x"),
         (Kind::Url, "https://x?y"),
+        (Kind::Rewrite, "https://a.example"),
+        (Kind::Rewrite, "a=b"),
         (Kind::UrlPath, "/"),
         (Kind::UrlPath, "x"),
         (Kind::UrlPath, "/a//b"),

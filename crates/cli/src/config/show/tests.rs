@@ -7,7 +7,8 @@ use crate::config::{Flags, World, load};
 fn an_unconfigured_machine_shows_defaults_in_the_order_of_the_registry() {
     let world = World::empty("/nonexistent".into()).with("HOME", "/home/u");
     let shown = show(&load(&Flags::default(), &world).unwrap());
-    let short = |line: &&str| !line.starts_with("outbound.") && !line.starts_with("cache.");
+    let long = ["outbound.", "cache.", "vcs."];
+    let short = |line: &&str| !long.iter().any(|section| line.starts_with(section));
     let lines: Vec<_> = shown.lines().filter(short).collect();
     insta::assert_snapshot!(lines.join("\n"), @r##"
     # configuration file: none
@@ -53,6 +54,10 @@ fn an_unconfigured_machine_shows_defaults_in_the_order_of_the_registry() {
     log.client = "full"  # default
     log.access = "stdout"  # default
     metrics.enabled = true  # default
+    private.readers = "loopback"  # default
+    direct.override = []  # default
+    direct.packed_size = "64MiB"  # default
+    direct.discovery_rewrite = []  # default
     # warning: no settings of Go's were found that name an upstream: it is direct
     "##);
 }

@@ -150,6 +150,12 @@ pub struct Project {
 }
 
 impl Project {
+    /// Where it is.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Lets the program import these packages and print their `Version`s.
     ///
     /// # Errors

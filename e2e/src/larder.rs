@@ -44,6 +44,8 @@ impl Settings {
             .with("LARDER_SUMDB_DATABASES", "off")
             // A test machine may be short of space; only the test of this key sets another.
             .with("LARDER_STORE_MIN_FREE", "1MiB")
+            // No name of a test is ever looked for in the world: who wants git says so.
+            .with("LARDER_VCS_PROGRAM", "/no/git")
             // Nobody balances load here.
             .with("LARDER_SERVER_DRAIN", "0s")
     }
@@ -53,6 +55,13 @@ impl Settings {
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// Fetches from git: whatever is asked of `https://github.com/` is a repository below `folder`.
+    #[must_use]
+    pub fn git(self, folder: &Path) -> Self {
+        let rewrite = format!("https://github.com/=file://{}/", folder.display());
+        self.with("LARDER_VCS_PROGRAM", "git").with("LARDER_VCS_REWRITE", &rewrite)
     }
 
     /// Speaks TLS under a certificate for 127.0.0.1, issued by this authority.

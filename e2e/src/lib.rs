@@ -38,7 +38,7 @@ pub fn free_port() -> anyhow::Result<u16> {
 }
 
 /// Asks again and again until something holds; false after the time to come up.
-fn becomes_true(mut holds: impl FnMut() -> bool) -> bool {
+pub fn becomes_true(mut holds: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + Duration::from_secs(READY_SECS);
     while Instant::now() < deadline {
         if holds() {

@@ -1,6 +1,7 @@
 //! larder between the real `go` command and an upstream of our own.
 #![expect(clippy::disallowed_methods, reason = "reads what programs wrote")]
 
+mod direct;
 mod go;
 mod kill;
 mod outage;

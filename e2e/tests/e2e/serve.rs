@@ -71,26 +71,6 @@ fn a_request_that_comes_back_is_a_loop() -> anyhow::Result<()> {
 }
 
 #[test]
-fn private_names_never_leave() -> anyhow::Result<()> {
-    let stage = Stage::with(modules(), |settings| {
-        settings.with("LARDER_POLICY_PRIVATE", "example.com/secret")
-    })?;
-    for file in
-        ["@v/list", "@latest", "@v/v1.0.0.info", "@v/v1.0.0.mod", "@v/v1.0.0.zip", "@v/main.info"]
-    {
-        let answer = stage.larder.get(&format!("/example.com/secret/b/{file}"))?;
-        assert_eq!(answer.status, 403, "{file}: {}", answer.text());
-        assert!(
-            answer.text().contains("example.com/secret"),
-            "the pattern is named: {}",
-            answer.text()
-        );
-    }
-    assert_eq!(stage.upstream.calls("*"), 0);
-    Ok(())
-}
-
-#[test]
 fn what_is_denied_is_403_with_its_reason_and_go_mod_stays_open() -> anyhow::Result<()> {
     let deny = r#"[{ modules = "example.com/secret", reason = "ask the platform team" }]"#;
     let stage = Stage::with(modules(), |settings| settings.with("LARDER_POLICY_DENY", deny))?;

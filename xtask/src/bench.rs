@@ -14,12 +14,13 @@ mod cold;
 mod corpus;
 mod failing;
 mod fixture;
+mod git;
 mod graph;
 mod hot;
 mod load;
 mod many;
 mod peers;
-mod process;
+pub(crate) mod process;
 mod report;
 
 use std::path::{Path, PathBuf};
@@ -65,7 +66,7 @@ pub(crate) struct Bench {
 
 type Scenario = (&'static str, fn(&Bench) -> anyhow::Result<()>);
 
-const SCENARIOS: [Scenario; 17] = [
+const SCENARIOS: [Scenario; 20] = [
     ("hot small", hot::small),
     ("hot list", hot::list),
     ("hot zip 280 kB", hot::zip_280k),
@@ -83,6 +84,9 @@ const SCENARIOS: [Scenario; 17] = [
     ("hits beside 200 slow misses", failing::slow_misses),
     ("memory", many::memory),
     ("start", many::start),
+    ("git 30 tags", git::tags),
+    ("git large repository", git::large),
+    ("git 1000 commits", git::commits),
 ];
 
 /// Runs the scenarios and prints the tables.
@@ -108,7 +112,8 @@ pub(crate) fn run(root: &Path, options: Options) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-fn build(root: &Path) -> anyhow::Result<PathBuf> {
+/// Builds larder as it is shipped.
+pub(crate) fn build(root: &Path) -> anyhow::Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = std::process::Command::new(cargo)
         .args(["build", "--release", "--quiet", "--package", "cli"])

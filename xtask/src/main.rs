@@ -19,6 +19,7 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod budgets;
+mod corpus;
 mod docs;
 mod floors;
 mod source;
@@ -44,6 +45,8 @@ enum Task {
     Docs,
     /// Measures larder beside nginx and prints ratios.
     Bench(bench::Options),
+    /// Checks larder against published hashes, with repositories from a folder.
+    Corpus(corpus::Options),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -55,6 +58,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Budgets => budgets::run(&root)?,
         Task::Docs => docs::run(&root)?,
         Task::Bench(options) => bench::run(&root, options)?,
+        Task::Corpus(options) => corpus::run(&root, &options)?,
     };
     Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

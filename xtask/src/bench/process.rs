@@ -107,6 +107,11 @@ impl Server {
         self.tree().into_iter().filter_map(|pid| status_kb(pid, "VmRSS:")).sum::<f64>() / 1000.0
     }
 
+    /// Highest whole resident memory so far of the process that was started, in MB.
+    pub(crate) fn peak_rss_mb(&self) -> Option<f64> {
+        Some(status_kb(self.child.id(), "VmHWM:")? / 1000.0)
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }

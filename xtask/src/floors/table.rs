@@ -97,8 +97,9 @@ const OWNED: &[(&str, &[&str])] = &[
     ("axum", &["server"]),
     ("tokio-rustls", &["wire"]),
     ("socket2", &["wire"]),
-    // cli takes the process's own signals and limits and installs the TLS provider.
-    ("rustix", &["wire", "store", "cli"]),
+    // cli takes the process's own signals and limits and installs the TLS provider; vcs limits and
+    // kills what it runs.
+    ("rustix", &["wire", "store", "vcs", "cli"]),
     ("rustls", &["wire", "outbound", "cli"]),
 ];
 

@@ -62,11 +62,7 @@ impl Larder {
 
     pub(crate) fn plan(plan: Plan) -> Self {
         let upstream = FakeUpstream::start(modules()).unwrap();
-        let fill = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .unwrap();
+        let fill = fill_runtime();
         let now = Timestamp::from_unix_secs(NOW);
         let clocks = (server::Clock::manual(now), proxy::Clock::manual(now));
         let mut registry = Registry::with_prefix("larder");
@@ -188,4 +184,8 @@ pub(crate) fn source(url: &str) -> ProxySource {
         limits: upstream::Limits::default(),
     };
     ProxySource::new(config, client()).unwrap()
+}
+
+fn fill_runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }

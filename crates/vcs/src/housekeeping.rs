@@ -49,7 +49,7 @@ impl Git {
     ///
     /// # Errors
     ///
-    /// `Mirror` when the folder cannot be read or a mirror not be removed.
+    /// `Mirror` when the folder cannot be read.
     pub async fn keep_house(&self) -> Result<(), Error> {
         let git = &self.0;
         let folder = git.place.folder.clone();
@@ -57,8 +57,10 @@ impl Git {
             look_over(&folder).map_err(|error| crate::mirror::failed(&folder, "read", &error))
         })
         .await?;
+        // One mirror's trouble is told and stops no other's turn.
+        let told = |error: Error| tracing::warn!(%error, "a mirror was not tidied up: {error}");
         for state in git.states() {
-            repack_if_due(git, &state).await?;
+            repack_if_due(git, &state).await.unwrap_or_else(told);
         }
         mirrors.sort_by_key(|found| found.used);
         let mut sum: u64 = mirrors.iter().map(|found| found.size).sum();
@@ -67,16 +69,20 @@ impl Git {
             if sum <= git.config.quota.0 {
                 break;
             }
-            if evict(git, &found).await? {
-                sum -= found.size;
-                count -= 1;
+            match evict(git, &found).await {
+                Ok(true) => {
+                    sum -= found.size;
+                    count -= 1;
+                }
+                Ok(false) => {}
+                Err(error) => told(error),
             }
         }
         git.metrics.mirror_bytes.set(i64::try_from(sum).unwrap_or(i64::MAX));
         git.metrics.mirrors.set(i64::try_from(count).unwrap_or(i64::MAX));
         // Last: it may take minutes.
         for state in git.states() {
-            whole::grow_if_due(git, &state).await?;
+            whole::grow_if_due(git, &state).await.unwrap_or_else(told);
         }
         Ok(())
     }

@@ -9,6 +9,11 @@ use gomod::{is_printable, quote};
 
 use super::markup::{Tag, Tags};
 
+/// Most tags of a page that are read, and the longest that is: pages are remembered, and real ones
+/// have a handful of short tags. Ours, not Go's.
+const MAX_IMPORTS: usize = 64;
+/// In bytes of its `content`.
+const MAX_CONTENT_BYTES: usize = 1024;
 /// How many prefixes that do not match are told.
 const MAX_TOLD: usize = 3;
 /// Longest text of a page that is told, in bytes.
@@ -41,7 +46,7 @@ pub(super) fn imports(body: &[u8]) -> Vec<Import> {
         Tag::End { name } => !name.eq_ignore_ascii_case("head"),
     });
     let (proxies, others): (Vec<Import>, Vec<Import>) =
-        head.filter_map(|tag| import(&tag)).partition(Import::is_mod);
+        head.filter_map(|tag| import(&tag)).take(MAX_IMPORTS).partition(Import::is_mod);
     let taken: HashSet<&str> = proxies.iter().map(|import| &*import.prefix).collect();
     let others: Vec<Import> =
         others.into_iter().filter(|import| !taken.contains(&*import.prefix)).collect();
@@ -53,7 +58,11 @@ fn import(tag: &Tag<'_>) -> Option<Import> {
     if !name.eq_ignore_ascii_case("meta") || tag.attribute("name") != "go-import" {
         return None;
     }
-    let mut fields = tag.attribute("content").split_whitespace().map(str::to_owned);
+    let content = tag.attribute("content");
+    if content.len() > MAX_CONTENT_BYTES {
+        return None;
+    }
+    let mut fields = content.split_whitespace().map(str::to_owned);
     let (prefix, vcs, repo) = (fields.next()?, fields.next()?, fields.next()?);
     let subdir = fields.next().unwrap_or_default();
     fields.next().is_none().then_some(Import { prefix, vcs, repo, subdir })
@@ -128,6 +137,17 @@ mod tests {
         assert_eq!(read(page), ["x.org/a git https://x.org/a.git"]);
         let bare = "<meta name=\"go-import\" content=\"x.org git\n\thttps://y.org/r  sub/dir\"/>";
         assert_eq!(read(bare), ["x.org git https://y.org/r sub/dir"]);
+    }
+
+    #[test]
+    fn tags_beyond_the_bounds_are_not_read() {
+        let tag = |prefix: &str| format!("<meta name=\"go-import\" content=\"{prefix} git u\">");
+        let page = |count: usize| (0..count).map(|n| tag(&format!("a.b/{n}"))).collect::<String>();
+        assert_eq!(read(&page(MAX_IMPORTS)).len(), MAX_IMPORTS);
+        assert_eq!(read(&page(MAX_IMPORTS + 1)).len(), MAX_IMPORTS);
+        let long = |len: usize| "x".repeat(len - " git u".len());
+        assert_eq!(read(&tag(&long(MAX_CONTENT_BYTES))).len(), 1);
+        assert_eq!(read(&tag(&long(MAX_CONTENT_BYTES + 1))).len(), 0);
     }
 
     #[test]

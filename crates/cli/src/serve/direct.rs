@@ -79,7 +79,6 @@ pub(super) fn source(
         url: entry.url.clone(),
         root: entry.root.clone(),
         subdir: entry.subdir.clone().unwrap_or_default(),
-        credential: None,
     });
     let settings = VcsSettings {
         govcs: Govcs::parse(go("GOVCS")).context("GOVCS")?,

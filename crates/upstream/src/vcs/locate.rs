@@ -12,12 +12,7 @@ use policy::address::Word;
 use tokio::time::Instant;
 use vcs::{Credential, Freshness, Protocols, Remote, RemoteUrl, Repository};
 
-use super::{
-    VcsSource,
-    place::Place,
-    settings::{may_carry, overriding},
-    trouble::absent,
-};
+use super::{VcsSource, place::Place, settings::overriding, trouble::absent};
 use crate::{Error, Limits, ProxySource, RepoRoot, SourceConfig, ask::Ask};
 
 /// How long the scheme that answered a probe is taken again. Source: git.md §1.1.
@@ -53,7 +48,7 @@ impl VcsSource {
                 word: Word::Operator,
             };
             let url = self.remote_url(ask, &root.url)?;
-            return self.home(ask, &root, url, entry.credential.clone());
+            return self.home(ask, &root, url);
         }
         let root = match repo::known(path) {
             Err(error) => return Err(absent(self, ask, &format!("module {path}: {error}"))),
@@ -70,7 +65,7 @@ impl VcsSource {
         }
         self.check_policy(ask, &root.root, root.vcs)?;
         let url = self.remote_url(ask, &root.url)?;
-        self.home(ask, &root, url, None)
+        self.home(ask, &root, url)
     }
 
     /// A repository of the static table: the path names its host, as good as a page would.
@@ -85,18 +80,11 @@ impl VcsSource {
         if told { Word::Operator } else { Word::Discovered }
     }
 
-    fn home(
-        &self,
-        ask: Ask<'_>,
-        root: &RepoRoot,
-        url: RemoteUrl,
-        credential: Option<Credential>,
-    ) -> Result<Located, Error> {
+    fn home(&self, ask: Ask<'_>, root: &RepoRoot, url: RemoteUrl) -> Result<Located, Error> {
         let path = ask.path();
         let place = Place::new(path, &root.root, &root.subdir)
             .map_err(|text| absent(self, ask, &format!("module {path}: {text}")))?;
-        let credential = credential.filter(|_| may_carry(&url));
-        let credential = credential.or_else(|| self.credential(path, &url));
+        let credential = self.credential(path, &url);
         let remote = Remote { url, credential: credential.clone(), word: root.word };
         let private = self.settings.private.find(path).is_some();
         let repository = self.git.repository(remote);
@@ -169,7 +157,7 @@ impl VcsSource {
                 continue;
             }
             let root = self.listed(path, path.to_string(), Vcs::Git, url.as_str().to_owned());
-            let located = self.home(ask, &root, url.clone(), None)?;
+            let located = self.home(ask, &root, url.clone())?;
             let Located::Git(home) = located else { continue };
             match home.repository.refs(Freshness::Now).await {
                 Ok(_) => {

@@ -80,11 +80,9 @@ pub struct Override {
     pub root: Option<String>,
     /// The directory in which that root lies, as the fourth field of a go-import tag.
     pub subdir: String,
-    /// Who larder is there. `None`: by [`Settings::credentials`].
-    pub credential: Option<Credential>,
 }
 
-/// Without userinfo of the URL and without the credential.
+/// Without userinfo of the URL.
 impl fmt::Debug for Override {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { prefix, root, subdir, .. } = self;
@@ -165,7 +163,7 @@ impl Credentials {
 }
 
 /// Whether a credential may go along: nobody listens between here and there.
-pub(crate) fn may_carry(url: &RemoteUrl) -> bool {
+fn may_carry(url: &RemoteUrl) -> bool {
     let Ok(url) = Url::parse(url.as_str()) else { return false };
     url.scheme() != "http"
         || match url.host() {
@@ -299,7 +297,6 @@ mod tests {
             url: url.to_owned(),
             root: None,
             subdir: String::new(),
-            credential: None,
         };
         let all = [
             entry("corp.com", "1"),

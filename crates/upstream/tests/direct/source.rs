@@ -232,7 +232,7 @@ async fn overridden(folder: &Path, settings: VcsSettings) -> VcsSource {
 
 fn at(prefix: &str, url: &str) -> Override {
     let (prefix, url) = (prefix.to_owned(), url.to_owned());
-    Override { prefix, url, root: None, subdir: String::new(), credential: None }
+    Override { prefix, url, root: None, subdir: String::new() }
 }
 
 #[tokio::test]

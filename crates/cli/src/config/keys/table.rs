@@ -409,7 +409,7 @@ pub(super) const KEYS: &[Key] = &[
         path: "cache.lookup_age",
         kind: Age,
         default: Is("10m"),
-        doc: "`Cache-Control` age of look-ups of a checksum database.",
+        doc: "`Cache-Control` age of look-ups of a checksum database; at most the five minutes that larder keeps one.",
         wrong: "Too long: the tree heads in them grow old.",
     },
     Key {

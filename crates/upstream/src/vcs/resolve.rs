@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use gomod::{ModVer, ModulePath, Query, Version, modfile, version::semver};
@@ -24,6 +25,10 @@ use crate::Info;
 
 /// The shortest hash that may name a commit. Source: codehost/git.go `minHashDigits`.
 const MIN_HASH_DIGITS: usize = 7;
+
+/// How old the list of tags may be by which a version is found that was never served; for as long,
+/// many versions of a repository cost one question. Source: git.md §4.3.
+const TAGS_FRESH: Duration = Duration::from_mins(1);
 
 /// A commit and the version that names it.
 pub(crate) struct Stated {
@@ -281,8 +286,12 @@ impl VcsSource {
         if let Some(pin) = self.pinned(home, module).await? {
             return Ok(pin);
         }
+        // A commit that a pseudo-version names is what it is. A tag that nobody was served yet may
+        // have moved since the mirror saw it, which may have been weeks ago.
+        let names_commit = is_pseudo(module.version().as_str());
+        let freshness = if names_commit { Freshness::Known } else { Freshness::Within(TAGS_FRESH) };
         // The mirror may know it; if not, the remote may have it since.
-        match self.resolve(home, module, Freshness::Known).await {
+        match self.resolve(home, module, freshness).await {
             Err(Fail::Invalid(_) | Fail::Absent(_)) => {
                 self.resolve(home, module, Freshness::Now).await
             }

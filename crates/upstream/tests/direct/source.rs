@@ -113,6 +113,22 @@ async fn a_version_stays_the_commit_that_it_was_served_from() {
 }
 
 #[tokio::test]
+async fn a_tag_that_moved_before_it_was_ever_served_is_where_it_is_now() {
+    let world = World::new();
+    let mirrors = world.folder.path().join("mirrors");
+    let source = || {
+        let (folder, store) = (world.folder.path(), world.store.clone());
+        larder::source_in(folder, &mirrors, store, VcsSettings::default())
+    };
+    // The mirror learns of the tag, of which nothing is served.
+    source().await.list(&path(MOVING)).await.unwrap();
+    world.point("refs/tags/v1.0.0", "{2}");
+    let restarted = served(&source().await).await.unwrap();
+    let fresh = served(&world.source(VcsSettings::default()).await).await.unwrap();
+    assert_eq!(restarted, fresh);
+}
+
+#[tokio::test]
 async fn a_stored_info_keeps_the_commit_over_a_restart() {
     let world = World::new();
     let before = served(&world.source(VcsSettings::default()).await).await.unwrap();

@@ -1,4 +1,8 @@
-use super::{Attributes, Conversion, LineEnds, MAX_ENCODING_BYTES, MAX_LINE_BYTES};
+use super::{
+    Attributes, Conversion, LineEnds, MAX_DOUBLE_STARS, MAX_ENCODING_BYTES, MAX_LINE_BYTES,
+    MAX_PATTERNS, MAX_STEPS, MAX_TOTAL_BYTES,
+};
+use crate::objects::Fault;
 
 fn conversion(files: &[(&str, &str)], path: &str) -> Conversion {
     let mut attributes = Attributes::new().unwrap();
@@ -93,4 +97,68 @@ fn encodings_are_names() {
     }
     assert!(encoding(&format!("={}", "x".repeat(MAX_ENCODING_BYTES))).is_ok());
     assert!(encoding(&format!("={}", "x".repeat(MAX_ENCODING_BYTES + 1))).is_err());
+}
+
+fn refused(result: Result<impl std::fmt::Debug, Fault>) -> String {
+    match result {
+        Err(Fault::Limit(reason)) => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn patterns_are_counted_over_all_files() {
+    let lines = |count: usize| "a ident\n".repeat(count);
+    let mut attributes = Attributes::new().unwrap();
+    attributes.enter(b"", lines(MAX_PATTERNS - 1).as_bytes()).unwrap();
+    attributes.enter(b"x/", b"# no pattern\n\n  \nb ident\n").unwrap();
+    // Those of folders that were left have cost their time, too.
+    attributes.leave_for(b"y");
+    assert!(refused(attributes.enter(b"y/", b"c ident")).contains("100000 patterns"));
+}
+
+#[test]
+fn bytes_are_counted_over_all_files() {
+    let mut attributes = Attributes::new().unwrap();
+    let long = usize::try_from(MAX_TOTAL_BYTES).unwrap();
+    attributes.enter(b"", &vec![b'#'; long]).unwrap();
+    attributes.enter(b"x/", b"").unwrap();
+    assert!(refused(attributes.enter(b"y/", b"#")).contains("16777216 bytes"));
+}
+
+#[test]
+fn patterns_that_would_take_for_ever_are_refused() {
+    // Each `**` doubles the work of a pattern that does not match.
+    let pattern = |stars: usize| format!("{}b eol=crlf\n", "**/a/".repeat(stars));
+    let mut attributes = Attributes::new().unwrap();
+    attributes.enter(b"", pattern(MAX_DOUBLE_STARS).as_bytes()).unwrap();
+    assert!(attributes.conversion("a/".repeat(100).as_bytes()).unwrap().is_none());
+    let matching = format!("{}b", "a/".repeat(MAX_DOUBLE_STARS));
+    assert_eq!(attributes.conversion(matching.as_bytes()).unwrap().line_ends, LineEnds::Crlf);
+    let more = attributes.enter(b"a/", pattern(MAX_DOUBLE_STARS + 1).as_bytes());
+    assert!(refused(more).contains("more than 8 `**`"));
+}
+
+#[test]
+fn the_work_of_all_paths_together_is_bounded() {
+    let steps = |file: &str, path: &str| {
+        let mut attributes = Attributes::new().unwrap();
+        attributes.enter(b"", file.as_bytes()).unwrap();
+        attributes.conversion(path.as_bytes()).unwrap();
+        attributes.steps
+    };
+    let plain = steps("b ident\n", "a");
+    // Longer lists, wildcards over longer paths, and `**` cost more.
+    assert!(steps("b ident\nc ident\n", "a") > plain);
+    assert_eq!(steps("b ident\n", &"a".repeat(400)), plain);
+    let wild = steps("*b*c ident\n", &"a".repeat(400));
+    assert!(wild >= plain + 100, "{wild}");
+    assert!(steps("**/b/**/c ident\n", &"a".repeat(400)) >= 4 * 100);
+
+    let mut attributes = Attributes::new().unwrap();
+    attributes.enter(b"", b"b ident\n").unwrap();
+    attributes.steps = MAX_STEPS - plain;
+    attributes.conversion(b"a").unwrap();
+    assert_eq!(attributes.steps, MAX_STEPS, "at the bound");
+    assert!(refused(attributes.conversion(b"a")).contains("268435456 steps"));
 }

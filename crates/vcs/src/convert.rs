@@ -34,10 +34,24 @@ impl Conversion {
     /// Converts all but the encoding. `id` is the blob's name.
     pub(crate) fn apply(&self, blob: Vec<u8>, id: &str) -> Vec<u8> {
         let blob = if self.ident { expand_ident(blob, id) } else { blob };
-        match self.line_ends {
-            LineEnds::Crlf => to_crlf(blob),
-            LineEnds::CrlfIfText if is_convertible(&blob) => to_crlf(blob),
-            LineEnds::Kept | LineEnds::CrlfIfText => blob,
+        if self.line_ends.convert(&blob) { to_crlf(blob) } else { blob }
+    }
+
+    /// How long [`apply`](Self::apply) makes it, without making it where only line ends change.
+    pub(crate) fn size(&self, blob: &[u8], id: &str) -> u64 {
+        let expanded = self.ident.then(|| expand_ident(blob.to_vec(), id));
+        let blob = expanded.as_deref().unwrap_or(blob);
+        let added = if self.line_ends.convert(blob) { lone_line_feeds(blob) } else { 0 };
+        (blob.len() + added) as u64
+    }
+}
+
+impl LineEnds {
+    fn convert(self, blob: &[u8]) -> bool {
+        match self {
+            Self::Crlf => true,
+            Self::CrlfIfText => is_convertible(blob),
+            Self::Kept => false,
         }
     }
 }
@@ -148,7 +162,9 @@ mod tests {
 
     fn converted(line_ends: LineEnds, ident: bool, blob: &str) -> String {
         let conversion = Conversion { line_ends, ident, encoding: None };
-        String::from_utf8(conversion.apply(blob.as_bytes().to_vec(), ID)).unwrap()
+        let converted = conversion.apply(blob.as_bytes().to_vec(), ID);
+        assert_eq!(conversion.size(blob.as_bytes(), ID), converted.len() as u64, "{blob:?}");
+        String::from_utf8(converted).unwrap()
     }
 
     #[test]

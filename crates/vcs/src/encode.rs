@@ -40,13 +40,24 @@ pub(crate) struct Spool {
 
 impl Spool {
     pub(crate) fn read(&self, path: &[u8]) -> io::Result<Bytes> {
-        let lost = || io::Error::new(io::ErrorKind::NotFound, "a converted file is lost");
-        let (file, offset, length) = self.places.get(path).ok_or_else(lost)?;
-        let file = self.files.get(*file).ok_or_else(lost)?;
-        let mut bytes = vec![0; usize::try_from(*length).map_err(io::Error::other)?];
-        file.read_exact_at(&mut bytes, *offset)?;
+        let (file, offset, length) = self.place(path)?;
+        let file = self.files.get(file).ok_or_else(lost)?;
+        let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+        file.read_exact_at(&mut bytes, offset)?;
         Ok(bytes.into())
     }
+
+    pub(crate) fn size(&self, path: &[u8]) -> io::Result<u64> {
+        self.place(path).map(|(_, _, length)| length)
+    }
+
+    fn place(&self, path: &[u8]) -> io::Result<(usize, u64, u64)> {
+        self.places.get(path).copied().ok_or_else(lost)
+    }
+}
+
+fn lost() -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, "a converted file is lost")
 }
 
 /// Converts those of the entries that need git for it, one run for each kind of conversion.
@@ -95,12 +106,11 @@ async fn run(
     let url = state.url.clone();
     let timer = git.metrics.start(Action::Encode);
     let scratch = Scratch::make(&git.place.folder, attributes.to_owned()).await?;
-    let disk = git.config.max_tree_size.0;
     let limits = Limits {
         time: git.config.fetch_timeout.0,
         stdout: 0,
         memory: git.config.max_process_memory.0,
-        disk: Some((scratch.folder.clone(), disk)),
+        disk: Some(git.disk(scratch.folder.clone(), git.config.max_tree_size.0)),
     };
     let mut command = git.command(limits);
     let file = scratch.attributes.to_string_lossy().into_owned();

@@ -6,12 +6,16 @@ use bytes::Bytes;
 
 use crate::{
     Error, ObjectId, RemoteUrl,
-    attributes::{Attributes, MAX_FILE_BYTES, MAX_TOTAL_BYTES},
+    attributes::{Attributes, MAX_FILE_BYTES},
     convert::Conversion,
     encode::Spool,
     objects::{Fault, Objects},
     tree::Listing,
 };
+
+/// Largest file whose line ends or keywords are converted: it is in memory whole, and its converted
+/// form beside it, which may be twice as long.
+pub const MAX_CONVERTED_BYTES: u64 = 64 << 20;
 
 /// A file as the repository holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +80,8 @@ impl Snapshot {
     ///
     /// # Errors
     ///
-    /// `Limit` for a blob that is larger than `max_file_size`; `Mirror` when the mirror is damaged.
+    /// `Limit` for a blob that is larger than `max_file_size`, or than [`MAX_CONVERTED_BYTES`] where
+    /// it is converted; `Mirror` when the mirror is damaged.
     pub fn content(&self, entry: &Entry) -> Result<Bytes, Error> {
         if entry.kind == EntryKind::Gitlink {
             return Ok(Bytes::new());
@@ -84,14 +89,44 @@ impl Snapshot {
         let conversion = self.conversions.get(&entry.path);
         if conversion.is_some_and(|conversion| conversion.encoding.is_some()) {
             let read = self.encoded.read(&entry.path);
-            return read.map_err(|error| Error::mirror(&self.url, error.to_string()));
+            return read.map_err(|error| self.lost(&error));
         }
-        let blob = read_blob(&self.objects, &entry.id, self.max_file_size)
-            .map_err(|fault| fault_of(&self.url, &fault))?;
-        Ok(match conversion {
-            Some(conversion) => conversion.apply(blob, entry.id.as_str()).into(),
-            None => blob.into(),
-        })
+        let Some(conversion) = conversion else { return Ok(self.blob(entry)?.into()) };
+        self.is_convertible(entry)?;
+        Ok(conversion.apply(self.blob(entry)?, entry.id.as_str()).into())
+    }
+
+    /// How many bytes [`content`](Self::content) has; the content itself is not made. Blocking.
+    ///
+    /// # Errors
+    ///
+    /// As [`content`](Self::content).
+    pub fn size(&self, entry: &Entry) -> Result<u64, Error> {
+        let Some(conversion) = self.conversions.get(&entry.path) else { return Ok(entry.size) };
+        if conversion.encoding.is_some() {
+            return self.encoded.size(&entry.path).map_err(|error| self.lost(&error));
+        }
+        self.is_convertible(entry)?;
+        Ok(conversion.size(&self.blob(entry)?, entry.id.as_str()))
+    }
+
+    fn blob(&self, entry: &Entry) -> Result<Vec<u8>, Error> {
+        read_blob(&self.objects, &entry.id, self.max_file_size)
+            .map_err(|fault| fault_of(&self.url, &fault))
+    }
+
+    fn is_convertible(&self, entry: &Entry) -> Result<(), Error> {
+        if entry.size <= MAX_CONVERTED_BYTES {
+            return Ok(());
+        }
+        let (path, size) = (String::from_utf8_lossy(&entry.path), entry.size);
+        let limit = MAX_CONVERTED_BYTES;
+        let reason = format!("{path} has {size} bytes, more than {limit} that are converted");
+        Err(Error::limit(&self.url, reason))
+    }
+
+    fn lost(&self, error: &std::io::Error) -> Error {
+        Error::mirror(&self.url, error.to_string())
     }
 }
 
@@ -124,7 +159,6 @@ pub(crate) fn convert(
     let mut reader = objects.reader();
     let mut attributes = Attributes::new()?;
     let mut files = listing.attributes.iter().peekable();
-    let mut total = 0;
     let above = if folder.is_empty() { String::new() } else { format!("{folder}/") };
     for entry in &mut listing.entries {
         let path = [above.as_bytes(), &entry.path].concat();
@@ -135,10 +169,6 @@ pub(crate) fn convert(
             let (_, size) = reader.header(id)?.ok_or(Fault::Missing(*id))?;
             if size >= MAX_FILE_BYTES {
                 continue;
-            }
-            total += size;
-            if total > MAX_TOTAL_BYTES {
-                return Err(Fault::Limit("its .gitattributes are too large together".to_owned()));
             }
             let file = reader.read(id, gix::objs::Kind::Blob, MAX_FILE_BYTES)?;
             attributes.enter(folder, file)?;

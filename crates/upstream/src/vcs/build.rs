@@ -329,7 +329,11 @@ fn tree_file<'a>(snapshot: &Snapshot, entry: &'a Entry) -> Packing<TreeFile<'a>>
         EntryKind::Gitlink => FileKind::Other,
     };
     let size = match kind {
-        FileKind::Regular if !verbatim => snapshot.content(entry)?.len() as u64,
+        FileKind::Regular if !verbatim => match snapshot.size(entry) {
+            // Too large to be converted: if the file is chosen, its content says so.
+            Err(vcs::Error::Limit { .. }) => *size,
+            size => size?,
+        },
         _ => *size,
     };
     Ok(TreeFile { path, kind, size })

@@ -44,6 +44,10 @@ pub(crate) async fn probe(
         return Err(Error::mirror("repositories", why));
     }
     let mut warnings = Vec::new();
+    if !crate::run::is_watched() {
+        let what = "there is no /bin/sh: a running git goes on for a while when larder is killed";
+        warnings.push(what.to_owned());
+    }
     if !is_fixed(&version) {
         let package = crate::blocking::blocking(|| Ok(package(Path::new(DPKG_STATUS)))).await?;
         if !package.as_deref().is_some_and(is_backported) {

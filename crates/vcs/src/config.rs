@@ -161,6 +161,9 @@ pub struct Place {
     pub ca_bundle: Option<PathBuf>,
     /// The way out.
     pub egress: Egress,
+    /// Bytes that stay free on the disk of the folder, as in `store.min_free`: below it nothing is
+    /// fetched, and what is being fetched is stopped. Default: 0, none.
+    pub min_free: u64,
 }
 
 impl Place {

@@ -142,12 +142,14 @@ pub(crate) fn error(url: &RemoteUrl, said: &str) -> Error {
 
 /// The error of a run that was stopped.
 pub(crate) fn stopped(url: &RemoteUrl, stopped: &Stopped) -> Error {
-    let reason = match url.scheme() {
-        Scheme::File => format!("git {stopped}"),
+    let reason = match (url.scheme(), stopped) {
+        (Scheme::File, Stopped::Time(_) | Stopped::Output(_) | Stopped::Disk(_)) => {
+            format!("git {stopped}")
+        }
         _ => stopped.to_string(),
     };
     match stopped {
-        Stopped::Start(..) | Stopped::Lost(_) => Error::mirror(url, reason),
+        Stopped::Start(..) | Stopped::Lost(_) | Stopped::Space(_) => Error::mirror(url, reason),
         Stopped::Time(_) => Error::late(url, reason),
         Stopped::Output(_) | Stopped::Disk(_) => Error::limit(url, reason),
     }

@@ -95,7 +95,9 @@ async fn list_refs(git: &Inner, state: &State) -> Result<Arc<Refs>, Error> {
         })
     })?;
     drop(timer);
-    Ok(state.told(refs, Some(asked)))
+    let refs = state.told(refs, Some(asked));
+    git.trim(state);
+    Ok(refs)
 }
 
 async fn permit(semaphore: &tokio::sync::Semaphore) -> Result<SemaphorePermit<'_>, Error> {
@@ -284,6 +286,17 @@ pub(crate) fn read(
     })
 }
 
+/// A generation with its packs as they are on disk now; none is open yet. Blocking.
+pub(crate) fn reopen(
+    git: &Inner,
+    mirror: &Mirror,
+    before: &Generation,
+) -> Result<Generation, Fault> {
+    let (kind, largest) = (before.objects.kind(), git.config.max_file_size.0);
+    let objects = Objects::open(mirror.folder(), kind, largest, &git.idle)?;
+    Ok(Generation { objects: Arc::new(objects), ..before.clone() })
+}
+
 /// After a fetch: reads the new commits, then shows the refs. Under the lock, blocking.
 fn extend(
     git: &Inner,
@@ -372,7 +385,7 @@ pub(crate) fn limits(git: &Inner, mirror: &Mirror) -> Limits {
         time: git.config.fetch_timeout.0,
         stdout: MAX_FETCH_OUTPUT,
         memory: git.config.max_process_memory.0,
-        disk: Some((mirror.objects(), git.config.max_fetch_size.0)),
+        disk: Some(git.disk(mirror.objects(), git.config.max_fetch_size.0)),
     }
 }
 
@@ -460,14 +473,10 @@ async fn fetch_batch(git: &Arc<Inner>, state: &Arc<State>) -> Result<(), Error> 
     match run_fetch(git, state, &state.mirror, command, &hex).await {
         Ok(()) => {
             state.batches.fetch_add(1, Relaxed);
-            let (git, mirror, before) = (Arc::clone(git), state.mirror.clone(), before);
+            let (git, mirror) = (Arc::clone(git), state.mirror.clone());
             let objects = blocking(move || {
-                let largest = git.config.max_file_size.0;
-                let opened =
-                    Objects::open(mirror.folder(), before.objects.kind(), largest, &git.idle);
-                let objects =
-                    opened.map_err(|fault| Error::mirror("objects", fault.to_string()))?;
-                Ok(Generation { objects: Arc::new(objects), ..(*before).clone() })
+                let opened = reopen(&git, &mirror, &before);
+                opened.map_err(|fault| Error::mirror("objects", fault.to_string()))
             });
             state.publish(objects.await?);
             Ok(())

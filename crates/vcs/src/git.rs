@@ -2,7 +2,8 @@
 
 use std::{
     collections::HashMap,
-    fs, io,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -13,8 +14,14 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 
 use crate::{
-    Config, Error, Metrics, Place, Remote, Repository, blocking::blocking, capability, command,
-    mirror::Mirror, objects::Idle, run::Limits, state::State,
+    Config, Error, Metrics, Place, Remote, Repository,
+    blocking::blocking,
+    capability, command, leftovers,
+    mirror::Mirror,
+    objects::Idle,
+    run::Limits,
+    space::Disk,
+    state::{State, Weight},
 };
 
 /// Repositories that are remembered; one beyond it makes those forgotten that nobody holds.
@@ -28,6 +35,9 @@ const FETCHES: usize = 16;
 const ASKING_PER_HOST: usize = 16;
 /// Memory of all commit graphs together. One graph may pass it while it is the only one in use.
 const MAX_GRAPH_BYTES: usize = 128 << 20;
+/// Memory of all lists of refs together, those unused for longest forgotten first. One list may
+/// pass it while it is the only one in use: a million refs of a repository take about 200 MiB.
+const MAX_REFS_BYTES: usize = 64 << 20;
 
 /// All mirrors of this node, and the one way to run git.
 ///
@@ -49,6 +59,8 @@ pub(crate) struct Inner {
     hosts: Mutex<HashMap<String, Arc<Turns>>>,
     fetching_named: Semaphore,
     fetching_discovered: Semaphore,
+    /// Says that somebody has the folder open.
+    _held: File,
 }
 
 /// Turns at one host.
@@ -59,7 +71,8 @@ pub(crate) struct Turns {
 }
 
 impl Git {
-    /// Looks for git, judges its capabilities, opens the mirrors' folder.
+    /// Looks for git, judges its capabilities, opens the mirrors' folder and removes what killed
+    /// processes have left in it.
     ///
     /// # Errors
     ///
@@ -67,7 +80,7 @@ impl Git {
     /// or when the folder cannot be made.
     pub async fn open(config: Config, mut place: Place) -> Result<Self, Error> {
         let folder = place.folder.clone();
-        let (folder, home) = blocking(move || {
+        let (folder, home, held) = blocking(move || {
             prepare(&folder).map_err(|error| crate::mirror::failed(&folder, "make", &error))
         })
         .await?;
@@ -88,6 +101,7 @@ impl Git {
             hosts: Mutex::default(),
             fetching_named: Semaphore::new(FETCHES),
             fetching_discovered: Semaphore::new(FETCHES),
+            _held: held,
         })))
     }
 
@@ -167,19 +181,34 @@ impl Inner {
         self.repositories.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
-    /// Gives back the memory of graphs that were unused for longest, but never that of `current`.
-    pub(crate) fn trim(&self, current: &Arc<State>) {
-        let mut weights: Vec<_> =
+    /// What a run that writes to a folder may do to the disk.
+    pub(crate) fn disk(&self, folder: PathBuf, growth: u64) -> Disk {
+        Disk { folder, growth, min_free: self.place.min_free }
+    }
+
+    /// Gives back memory of repositories that were unused for longest, but never that of `current`.
+    pub(crate) fn trim(&self, current: &State) {
+        self.trim_to(current, (MAX_GRAPH_BYTES, MAX_REFS_BYTES));
+    }
+
+    fn trim_to(&self, current: &State, (max_graphs, max_refs): (usize, usize)) {
+        let mut all: Vec<_> =
             self.states().into_iter().map(|state| (state.weight(), state)).collect();
-        let mut sum: usize = weights.iter().map(|((_, weight), _)| weight).sum();
-        weights.sort_by_key(|((used, _), _)| *used);
-        for ((_, weight), state) in weights {
-            if sum <= MAX_GRAPH_BYTES {
-                break;
+        let sum = |of: fn(&Weight) -> usize| all.iter().map(|(weight, _)| of(weight)).sum();
+        let (mut graphs, mut refs): (usize, usize) =
+            (sum(|weight| weight.graph), sum(|weight| weight.refs));
+        all.sort_by_key(|(weight, _)| weight.used);
+        for (weight, state) in all {
+            if std::ptr::eq(&raw const *state, current) {
+                continue;
             }
-            if weight > 0 && !Arc::ptr_eq(&state, current) {
+            if refs > max_refs && weight.refs > 0 {
+                state.forget();
+                refs -= weight.refs;
+                graphs -= weight.graph;
+            } else if graphs > max_graphs && weight.graph > 0 {
                 state.forget_mirror();
-                sum -= weight;
+                graphs -= weight.graph;
             }
         }
     }
@@ -190,12 +219,13 @@ fn probing() -> Limits {
 }
 
 /// The folders, as real paths: git compares them to where it is.
-fn prepare(folder: &Path) -> io::Result<(PathBuf, PathBuf)> {
+fn prepare(folder: &Path) -> io::Result<(PathBuf, PathBuf, File)> {
     fs::create_dir_all(folder)?;
     let folder = fs::canonicalize(folder)?;
     let home = folder.join("home");
     fs::create_dir_all(&home)?;
-    Ok((folder, home))
+    let held = leftovers::hold(&folder)?;
+    Ok((folder, home, held))
 }
 
 /// A name that tells nothing and cannot be anything but a name.
@@ -205,3 +235,7 @@ fn mirror_name(remote: &Remote) -> String {
     let text = format!("{url}\n{word:?}\n{}", credential.unwrap_or_default());
     hex::encode(Sha256::digest(text))
 }
+
+#[cfg(test)]
+#[path = "git_tests.rs"]
+mod tests;

@@ -6,23 +6,29 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Error, Git,
-    blocking::blocking,
+    blocking::{blocking, now},
     fetch,
     git::Inner,
+    leftovers::{self, Kind},
     metrics::Action,
     mirror::Mirror,
-    objects::Objects,
-    run::Limits,
-    state::{Generation, State},
+    run::Stopped,
+    state::State,
     whole,
 };
 
 /// How often the folder is looked over.
 const EVERY: Duration = Duration::from_mins(1);
+/// Unused for so long, a mirror lets go of its packs, which are mapped into memory.
+const REST_AFTER: Duration = Duration::from_mins(5);
+/// Unused for so long, its history and its refs are forgotten, too: to read the history of a large
+/// repository again takes a second or more.
+const FORGET_AFTER: Duration = Duration::from_mins(30);
 /// A mirror with more packs is made one: each look-up tries each pack.
 const MAX_PACKS: usize = 50;
 /// How long a lock of another process is waited for; the next round comes soon.
@@ -59,6 +65,7 @@ impl Git {
         .await?;
         // One mirror's trouble is told and stops no other's turn.
         let told = |error: Error| tracing::warn!(%error, "a mirror was not tidied up: {error}");
+        let_rest(git, now()).await?;
         for state in git.states() {
             repack_if_due(git, &state).await.unwrap_or_else(told);
         }
@@ -88,6 +95,23 @@ impl Git {
     }
 }
 
+/// Gives back the memory of mirrors that are not in use at this time.
+async fn let_rest(git: &Arc<Inner>, now: Instant) -> Result<(), Error> {
+    let git = Arc::clone(git);
+    blocking(move || {
+        for state in git.states() {
+            let idle = now.saturating_duration_since(state.weight().used);
+            if idle > FORGET_AFTER {
+                state.forget();
+            } else if idle > REST_AFTER {
+                state.rest(|generation| fetch::reopen(&git, &state.mirror, generation));
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
 #[derive(Debug)]
 struct Mirrored {
     name: String,
@@ -96,20 +120,23 @@ struct Mirrored {
     used: Option<SystemTime>,
 }
 
-/// All mirrors; leftovers of crashes are removed on the way.
+/// All mirrors; leftovers of other processes are removed on the way. (Those of dead ones went at
+/// the start.)
 fn look_over(folder: &std::path::Path) -> std::io::Result<Vec<Mirrored>> {
     let mut mirrors = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
-        let unfinished = name.starts_with("tmp-") || name.contains(".new-");
-        if name.contains(".trash-") || (unfinished && is_old(&entry)) {
+        match leftovers::kind(&name) {
             // What another process is removing just now is gone either way.
-            let _ = fs::remove_dir_all(entry.path());
-        } else if name.len() == 64 && crate::refs::is_lower_hex(&name) {
-            let mirror = Mirror::new(entry.path());
-            let (size, used) = (mirror.size(), mirror.used());
-            mirrors.push(Mirrored { name, mirror, size, used });
+            Kind::Trash => drop(fs::remove_dir_all(entry.path())),
+            Kind::Unfinished if is_old(&entry) => drop(fs::remove_dir_all(entry.path())),
+            Kind::Mirror => {
+                let mirror = Mirror::new(entry.path());
+                let (size, used) = (mirror.size(), mirror.used());
+                mirrors.push(Mirrored { name, mirror, size, used });
+            }
+            Kind::Unfinished | Kind::Lock | Kind::Other => {}
         }
     }
     Ok(mirrors)
@@ -154,18 +181,14 @@ async fn repack_if_due(git: &Arc<Inner>, state: &Arc<State>) -> Result<(), Error
     let Ok(_turn) = state.turn.try_lock() else { return Ok(()) };
     let Ok(_locked) = state.mirror.lock(PATIENCE).await else { return Ok(()) };
     let timer = git.metrics.start(Action::Repack);
-    let limits = Limits {
-        time: git.config.fetch_timeout.0,
-        stdout: 1 << 20,
-        memory: git.config.max_process_memory.0,
-        disk: Some((state.mirror.objects(), git.config.max_fetch_size.0)),
-    };
-    let mut command = git.command(limits);
+    let mut command = git.command(fetch::limits(git, &state.mirror));
     command.inside(state.mirror.folder()).args(&["repack", "-a", "-d", "-q"]);
     let done = command.into_run().finish().await;
     let failed = match done {
         Ok(done) if done.status.success() => None,
         Ok(done) => Some(done.stderr),
+        // No fault of the mirror's.
+        Err(Stopped::Space(_)) => return Ok(()),
         Err(stopped) => Some(stopped.to_string()),
     };
     if let Some(reason) = failed {
@@ -174,14 +197,16 @@ async fn repack_if_due(git: &Arc<Inner>, state: &Arc<State>) -> Result<(), Error
         return fetch::remove(state).await;
     }
     drop(timer);
-    let Some(before) = state.generation() else { return Ok(()) };
-    let (folder, largest) = (state.mirror.folder().to_owned(), git.config.max_file_size.0);
-    let idle = Arc::clone(&git.idle);
-    let objects = blocking(move || {
-        Objects::open(&folder, before.objects.kind(), largest, &idle)
-            .map(|objects| Generation { objects: Arc::new(objects), ..(*before).clone() })
-            .map_err(|fault| Error::mirror(&folder.display(), fault.to_string()))
+    let Some(before) = state.peek() else { return Ok(()) };
+    let (git, mirror) = (Arc::clone(git), state.mirror.clone());
+    let reopened = blocking(move || {
+        fetch::reopen(&git, &mirror, &before)
+            .map_err(|fault| Error::mirror(&mirror.folder().display(), fault.to_string()))
     });
-    state.publish(objects.await?);
+    state.publish(reopened.await?);
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "housekeeping_tests.rs"]
+mod tests;

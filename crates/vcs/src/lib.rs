@@ -15,7 +15,7 @@
 //! | `transport.rs`, `door.rs`, `address.rs`, `credential.rs` | whom git may meet, and what it shows |
 //! | `ahead.rs` | which files will be wanted next |
 //! | `whole.rs` | when a mirror of commits and trees becomes one of everything |
-//! | `housekeeping.rs` | the disk quota, packs, leftovers |
+//! | `housekeeping.rs`, `leftovers.rs`, `space.rs` | the disk quota, packs, leftovers, free space |
 //!
 //! The folder of mirrors:
 //!
@@ -23,7 +23,8 @@
 //! |---|---|
 //! | `<hash>/` | a mirror |
 //! | `<hash>.lock` | held by `flock` while it is changed |
-//! | `<hash>.trash-*`, `tmp-*` | being removed, or left by a crash |
+//! | `<hash>.trash-*`, `<hash>.new-*`, `tmp-*` | being removed or made, or left by a crash |
+//! | `lock` | held by all who have the folder open; who is alone removes what crashes left |
 //! | `home/` | empty: git's home |
 #![expect(
     clippy::disallowed_methods,
@@ -49,6 +50,7 @@ mod flight;
 mod git;
 mod graph;
 mod housekeeping;
+mod leftovers;
 mod metrics;
 mod mirror;
 mod objects;
@@ -58,6 +60,7 @@ mod repository;
 mod resolve;
 mod run;
 mod snapshot;
+mod space;
 mod state;
 mod transport;
 mod tree;
@@ -73,7 +76,7 @@ pub use metrics::{Action, Failure, Metrics};
 pub use refs::{ObjectId, Refs, TagRef};
 pub use remote::{Credential, MAX_URL_BYTES, Protocols, Remote, RemoteUrl};
 pub use repository::{Commit, MAX_REVISION_BYTES, Repository};
-pub use snapshot::{Entry, EntryKind, File, Snapshot};
+pub use snapshot::{Entry, EntryKind, File, MAX_CONVERTED_BYTES, Snapshot};
 
 /// How old an answer about refs may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

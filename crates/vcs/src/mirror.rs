@@ -8,7 +8,7 @@ use std::{
     fs::{self, File},
     io::{self, Write as _},
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use gix::hash::Kind;
@@ -22,6 +22,9 @@ const MAX_PACKED_REFS_BYTES: u64 = 512 << 20;
 const LOCK_EVERY: Duration = Duration::from_millis(50);
 /// Touched when the mirror is used: the quota removes what was not used for longest.
 const USED: &str = "larder-used";
+
+/// Holds how often the remote did not give everything; written at the last time.
+const NOT_WHOLE: &str = "larder-not-whole";
 
 /// How much of a repository a mirror holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,12 +174,17 @@ impl Mirror {
     /// Removes what a cut fetch has left. Under the lock only: a running one owns such files.
     pub(crate) fn sweep(&self) {
         let Ok(entries) = fs::read_dir(self.objects().join("pack")) else { return };
-        let left = |name: &str| name.starts_with("tmp_") || name.starts_with(".tmp-");
-        for entry in entries.flatten() {
-            if entry.file_name().to_str().is_some_and(left) {
-                // What cannot be removed is in nobody's way, and tried again.
-                let _ = fs::remove_file(entry.path());
-            }
+        // git marks a pack with `.keep` while it fetches; kept for ever, it would never be packed
+        // with others.
+        let is_left = |path: &Path| {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            name.starts_with("tmp_")
+                || name.starts_with(".tmp-")
+                || path.extension() == Some("keep".as_ref())
+        };
+        for path in entries.flatten().map(|entry| entry.path()).filter(|path| is_left(path)) {
+            // What cannot be removed is in nobody's way, and tried again.
+            let _ = fs::remove_file(path);
         }
     }
 
@@ -189,6 +197,20 @@ impl Mirror {
         size_of(&self.folder)
     }
 
+    /// Notes that the remote did not give everything. A mirror that is made anew knows nothing of it.
+    pub(crate) fn note_not_whole(&self) {
+        let times = self.not_whole().map_or(0, |(times, _)| times).saturating_add(1);
+        // Without the note it is tried again too soon, no worse.
+        let _ = fs::write(self.folder.join(NOT_WHOLE), times.to_string());
+    }
+
+    /// How often the remote did not give everything, and when it did not last.
+    pub(crate) fn not_whole(&self) -> Option<(u32, SystemTime)> {
+        let path = self.folder.join(NOT_WHOLE);
+        let when = fs::metadata(&path).and_then(|metadata| metadata.modified()).ok()?;
+        Some((fs::read_to_string(&path).ok()?.parse().ok()?, when))
+    }
+
     /// Notes a use, for the quota.
     pub(crate) fn touch(&self) {
         // Only the order of removal hangs on it.
@@ -196,7 +218,7 @@ impl Mirror {
     }
 
     /// When it was last used, as far as it was noted.
-    pub(crate) fn used(&self) -> Option<std::time::SystemTime> {
+    pub(crate) fn used(&self) -> Option<SystemTime> {
         let noted = fs::metadata(self.folder.join(USED));
         noted.or_else(|_| fs::metadata(&self.folder)).and_then(|metadata| metadata.modified()).ok()
     }

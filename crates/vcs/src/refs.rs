@@ -82,6 +82,11 @@ pub(crate) enum Broken {
     TwoKinds,
 }
 
+/// What a ref takes beside its name and hash: the map's share, two headers, the allocator's rounding.
+const REF_BYTES: usize = 112;
+/// What a hash takes beside its digits.
+const ID_BYTES: usize = 32;
+
 const HEAD_KEPT: &str = "refs/larder/head/";
 const HEAD_DETACHED: &str = "refs/larder/detached";
 
@@ -104,6 +109,16 @@ impl Refs {
         ids.sort_unstable();
         ids.dedup();
         ids
+    }
+
+    /// Bytes of memory, about.
+    pub(crate) fn weight(&self) -> usize {
+        let id = |id: &ObjectId| id.0.len() + ID_BYTES;
+        let heads = self.heads.iter().map(|(name, head)| name.len() + REF_BYTES + id(head));
+        let tags = self.tags.iter().map(|(name, tag)| {
+            name.len() + REF_BYTES + id(&tag.object) + tag.peeled.as_ref().map_or(0, id)
+        });
+        heads.chain(tags).sum()
     }
 
     /// The length of its hashes; SHA-1 for an empty repository.
@@ -279,6 +294,16 @@ mod tests {
         let two = format!("{A}\trefs/heads/a\n{A}\trefs/pull/1/head\n");
         assert!(Refs::parse_advertisement(two.as_bytes(), 2).is_ok());
         assert_eq!(Refs::parse_advertisement(two.as_bytes(), 1), Err(Broken::TooMany));
+    }
+
+    #[test]
+    fn the_weight_grows_with_names_and_hashes() {
+        let weight = |text: &str| parse(text).weight();
+        let head = weight(&format!("{A}\trefs/heads/a\n"));
+        assert_eq!(weight(""), 0);
+        assert_eq!(weight(&format!("{A}\trefs/tags/abc\n")), head + 2);
+        let annotated = weight(&format!("{A}\trefs/tags/a\n{B}\trefs/tags/a^{{}}\n"));
+        assert!(annotated > head + A.len(), "{annotated} {head}");
     }
 
     #[test]

@@ -15,10 +15,16 @@ use tokio::{
     process::{Child, Command},
 };
 
+use crate::space::{Disk, Shortage};
+
 /// Most of a program's complaints that is kept: the end, where the reason stands.
 pub(crate) const MAX_STDERR_BYTES: usize = 64 << 10;
 /// How often the disk is looked at while a program writes to it.
 const WATCH_EVERY: Duration = Duration::from_millis(250);
+/// Where systems keep their shell, whatever the PATH.
+const SHELL: &str = "/bin/sh";
+/// Nothing is ever written to its input, which ends when larder does, however that comes about.
+const WATCHDOG: &str = "read -r _; kill -s KILL 0";
 
 /// What to run, and how much of it is borne.
 #[derive(Debug)]
@@ -42,8 +48,8 @@ pub(crate) struct Limits {
     pub(crate) stdout: u64,
     /// Address space of each process.
     pub(crate) memory: u64,
-    /// The folder it writes to, and by how much that may grow.
-    pub(crate) disk: Option<(PathBuf, u64)>,
+    /// What it writes to.
+    pub(crate) disk: Option<Disk>,
 }
 
 /// A run that came to its end.
@@ -65,6 +71,8 @@ pub(crate) enum Stopped {
     Output(u64),
     #[error("wrote more than {0} bytes")]
     Disk(u64),
+    #[error("{0}")]
+    Space(Shortage),
     #[error("lost the program: {0}")]
     Lost(#[source] io::Error),
 }
@@ -72,13 +80,18 @@ pub(crate) enum Stopped {
 impl Run {
     /// Runs to the end.
     ///
-    /// Dropped: the program and all that it started are killed; what they wrote stays.
+    /// Dropped: the program and all that it started are killed; what they wrote stays. The same
+    /// happens when larder itself is killed.
     pub(crate) async fn finish(mut self) -> Result<Finished, Stopped> {
+        if let Some(disk) = &self.limits.disk {
+            disk.has_room().await.map_err(Stopped::Space)?;
+        }
         let output = self.output.take();
         let start = |error| Stopped::Start(self.program.display().to_string(), error);
-        let mut child = self.command(output).spawn().map_err(start)?;
-        let group = Group::new(&child);
-        group.limit(&self.limits);
+        let mut group = Group::watched();
+        let mut child = self.command(output, &group).spawn().map_err(start)?;
+        group.adopt(&child);
+        limit_all(&child, &self.limits);
         let Limits { time, disk, .. } = self.limits.clone();
         let work = self.talk(&mut child);
         let result = tokio::select! {
@@ -92,7 +105,7 @@ impl Run {
         result
     }
 
-    fn command(&self, output: Option<File>) -> Command {
+    fn command(&self, output: Option<File>, group: &Group) -> Command {
         let mut command = Command::new(&self.program);
         command.args(&self.args).current_dir(&self.folder);
         if let Some(env) = &self.env {
@@ -100,7 +113,7 @@ impl Run {
         }
         command.stdin(Stdio::piped()).stderr(Stdio::piped());
         command.stdout(output.map_or_else(Stdio::piped, Stdio::from));
-        command.process_group(0).kill_on_drop(true);
+        command.process_group(group.number()).kill_on_drop(true);
         command
     }
 
@@ -152,16 +165,22 @@ async fn read_end(pipe: Option<impl AsyncRead + Unpin>) -> Result<String, Stoppe
     Ok(String::from_utf8_lossy(read.get(kept..).unwrap_or_default()).into_owned())
 }
 
-/// Ends when the folder has grown by more than it may.
-async fn watch(disk: Option<(PathBuf, u64)>) -> Stopped {
-    let Some((folder, limit)) = disk else { return std::future::pending().await };
-    let measure = |folder: PathBuf| tokio::task::spawn_blocking(move || size_of(&folder));
-    let before = measure(folder.clone()).await.unwrap_or(0);
+/// Ends when the folder has grown by more than it may, or the disk has too little left.
+async fn watch(disk: Option<Disk>) -> Stopped {
+    let Some(disk) = disk else { return std::future::pending().await };
+    let measure = || {
+        let folder = disk.folder.clone();
+        tokio::task::spawn_blocking(move || size_of(&folder))
+    };
+    let before = measure().await.unwrap_or(0);
     loop {
         tokio::time::sleep(WATCH_EVERY).await;
-        let size = measure(folder.clone()).await.unwrap_or(0);
-        if size.saturating_sub(before) > limit {
-            return Stopped::Disk(limit);
+        let size = measure().await.unwrap_or(0);
+        if size.saturating_sub(before) > disk.growth {
+            return Stopped::Disk(disk.growth);
+        }
+        if let Err(shortage) = disk.has_room().await {
+            return Stopped::Space(shortage);
         }
     }
 }
@@ -183,28 +202,62 @@ pub(crate) fn size_of(folder: &Path) -> u64 {
     size
 }
 
-/// The process group of a run: killed as a whole when dropped before [`disarm`](Self::disarm).
+/// Whether what is run ends with larder even when that is killed.
+pub(crate) fn is_watched() -> bool {
+    Path::new(SHELL).exists()
+}
+
+/// The process group of a run: killed as a whole when dropped.
+///
+/// Its leader is a shell that waits for the end of its input and then kills its own group. larder
+/// holds the other end of that pipe and nobody else does, so the group ends with larder, by
+/// whatever signal. The leader is not reaped before the group is killed: as long as it stands in
+/// the table of processes, nobody else can get its number.
 #[derive(Debug)]
-struct Group(Option<Pid>);
+struct Group {
+    number: Option<Pid>,
+    leader: Option<Child>,
+}
 
 impl Group {
-    fn new(child: &Child) -> Self {
-        Self(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw))
+    /// Starts the leader. Without a shell there is none, and the group is the program's own.
+    fn watched() -> Self {
+        let mut command = Command::new(SHELL);
+        command.args(["-c", WATCHDOG]).env_clear().current_dir("/");
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.process_group(0).kill_on_drop(true);
+        let leader = command.spawn().ok();
+        Self { number: leader.as_ref().and_then(number_of), leader }
     }
 
-    /// The run is over and its leader is reaped: the number may soon be another's.
+    /// What a new process is to be told; 0 makes it the leader of a group of its own.
+    fn number(&self) -> i32 {
+        self.number.map_or(0, Pid::as_raw_pid)
+    }
+
+    fn adopt(&mut self, child: &Child) {
+        self.number = self.number.or_else(|| number_of(child));
+    }
+
+    /// The run is over. Without a leader of ours, its number may soon be another's.
     fn disarm(mut self) {
-        self.0 = None;
-    }
-
-    /// Limits the program, then whatever it may have started before that: what it starts later
-    /// inherits. (Limits set before it runs would need `pre_exec`, which is unsafe.)
-    fn limit(&self, limits: &Limits) {
-        let mut pids: Vec<Pid> = self.0.into_iter().collect();
-        while let Some(pid) = pids.pop() {
-            limit(pid, limits);
-            pids.extend(children(pid));
+        if self.leader.is_none() {
+            self.number = None;
         }
+    }
+}
+
+fn number_of(child: &Child) -> Option<Pid> {
+    child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw)
+}
+
+/// Limits the program, then whatever it may have started before that: what it starts later
+/// inherits. (Limits set before it runs would need `pre_exec`, which is unsafe.)
+fn limit_all(child: &Child, limits: &Limits) {
+    let mut pids: Vec<Pid> = number_of(child).into_iter().collect();
+    while let Some(pid) = pids.pop() {
+        limit(pid, limits);
+        pids.extend(children(pid));
     }
 }
 
@@ -218,8 +271,8 @@ fn limit(pid: Pid, limits: &Limits) {
     set(Resource::Core, 0);
     set(Resource::As, limits.memory);
     set(Resource::Cpu, limits.time.as_secs().max(1));
-    if let Some((_, bytes)) = &limits.disk {
-        set(Resource::Fsize, *bytes);
+    if let Some(disk) = &limits.disk {
+        set(Resource::Fsize, disk.growth);
     }
 }
 
@@ -233,7 +286,7 @@ fn children(pid: Pid) -> Vec<Pid> {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        if let Some(pid) = self.0 {
+        if let Some(pid) = self.number {
             // The leader is not reaped yet, so the number is still ours.
             let _ = rustix::process::kill_process_group(pid, Signal::KILL);
         }

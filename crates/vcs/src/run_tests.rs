@@ -3,7 +3,10 @@ use std::{
     time::Duration,
 };
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::{Finished, Limits, MAX_STDERR_BYTES, Run, Stopped};
+use crate::space::Disk;
 
 fn limits() -> Limits {
     Limits { time: Duration::from_secs(20), stdout: 1000, memory: 1 << 30, disk: None }
@@ -79,7 +82,10 @@ async fn disk_is_bounded_over_many_files() {
             folder.path().display()
         )
     };
-    let limits = |bytes| Limits { disk: Some((folder.path().to_owned(), bytes)), ..limits() };
+    let limits = |growth| {
+        let disk = Disk { folder: folder.path().to_owned(), growth, min_free: 0 };
+        Limits { disk: Some(disk), ..limits() }
+    };
     assert!(finish(&write(2), limits(2000)).await.is_ok());
     for entry in std::fs::read_dir(folder.path()).unwrap() {
         std::fs::remove_file(entry.unwrap().path()).unwrap();
@@ -102,4 +108,71 @@ async fn a_program_that_is_not_there_is_named() {
     let run = Run { program: Path::new("/nowhere/git").to_owned(), ..sh("", limits()) };
     let error = run.finish().await.unwrap_err().to_string();
     assert!(error.starts_with("cannot run /nowhere/git"), "{error}");
+}
+
+#[tokio::test]
+async fn nothing_is_run_that_would_write_to_a_full_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = Disk { folder: folder.path().to_owned(), growth: 1000, min_free: u64::MAX };
+    let begun = folder.path().join("begun");
+    let script = format!("touch {}", begun.display());
+    let full = finish(&script, Limits { disk: Some(disk), ..limits() }).await;
+    assert!(matches!(full, Err(Stopped::Space(_))), "{full:?}");
+    assert!(full.unwrap_err().to_string().contains("store.min_free"));
+    assert!(!begun.exists());
+}
+
+#[tokio::test]
+async fn a_run_is_stopped_when_the_disk_fills_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = Disk { folder: folder.path().to_owned(), growth: 1000, min_free: u64::MAX };
+    let full = tokio::time::timeout(Duration::from_secs(10), super::watch(Some(disk))).await;
+    assert!(matches!(full, Ok(Stopped::Space(_))), "{full:?}");
+}
+
+/// Names the folder for [`a_process_to_be_killed`].
+const TO_BE_KILLED: &str = "LARDER_TEST_TO_BE_KILLED";
+
+#[tokio::test]
+#[ignore = "run and killed by killing_larder_ends_what_it_runs"]
+async fn a_process_to_be_killed() {
+    let Some(folder) = std::env::var_os(TO_BE_KILLED) else { return };
+    // The program does not notice that its pipes are closed, nor does its child.
+    let script = format!(
+        "cd {} || exit; echo $$ > parent; sleep 60 & echo $! > child.new; mv child.new child; wait",
+        folder.to_string_lossy()
+    );
+    finish(&script, limits()).await.unwrap();
+}
+
+/// Whether a process is there and not only waits to be reaped.
+fn lives(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+    stat.rsplit(')').next().is_some_and(|rest| !rest.trim().is_empty() && !rest.starts_with(" Z"))
+}
+
+#[test]
+fn killing_larder_ends_what_it_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut larder = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "run::tests::a_process_to_be_killed", "--ignored"])
+        .env(TO_BE_KILLED, folder.path())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let wait = |done: &dyn Fn() -> bool| {
+        (0..200).any(|_| {
+            std::thread::sleep(Duration::from_millis(50));
+            done()
+        })
+    };
+    let child = folder.path().join("child");
+    assert!(wait(&|| child.exists()), "it has begun");
+    let pids =
+        ["child", "parent"].map(|name| std::fs::read_to_string(folder.path().join(name)).unwrap());
+    assert!(pids.iter().all(|pid| lives(pid)), "{pids:?}");
+    let pid = Pid::from_raw(i32::try_from(larder.id()).unwrap()).unwrap();
+    kill_process(pid, Signal::KILL).unwrap();
+    larder.wait().unwrap();
+    assert!(wait(&|| !pids.iter().any(|pid| lives(pid))), "{pids:?} live on");
 }

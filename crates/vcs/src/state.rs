@@ -13,7 +13,7 @@ use crate::{
     flight::Flight,
     graph::{Graph, Marks, Node},
     mirror::{Mirror, Mode},
-    objects::Objects,
+    objects::{Fault, Objects},
 };
 
 /// One remote.
@@ -31,8 +31,6 @@ pub(crate) struct State {
     pub(crate) wanted: Mutex<BTreeSet<gix::ObjectId>>,
     /// How often blobs were fetched into the mirror that is now.
     pub(crate) batches: AtomicU32,
-    /// How often the remote did not give everything when it was to be fetched whole.
-    pub(crate) not_whole: AtomicU32,
     /// Held while the mirror is changed.
     pub(crate) turn: tokio::sync::Mutex<()>,
     /// Cloned by whoever reads: a mirror in use is not removed.
@@ -43,8 +41,12 @@ pub(crate) struct State {
 struct Known {
     advert: Option<Advert>,
     generation: Option<Arc<Generation>>,
+    /// Memory of that generation's refs.
+    generation_refs: usize,
     view: Option<Arc<View>>,
     used: Instant,
+    /// Whether its packs were let go of since then.
+    resting: bool,
     noted: Option<Instant>,
 }
 
@@ -53,6 +55,18 @@ struct Advert {
     refs: Arc<Refs>,
     /// When the remote was asked; `None` for what a mirror on disk remembers.
     asked: Option<Instant>,
+    /// Memory of the refs.
+    weight: usize,
+}
+
+/// What a repository takes in memory, and when it was last needed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Weight {
+    pub(crate) used: Instant,
+    /// Bytes that [`State::forget_mirror`] gives back.
+    pub(crate) graph: usize,
+    /// Bytes that only [`State::forget`] gives back.
+    pub(crate) refs: usize,
 }
 
 /// A mirror as of one fetch.
@@ -109,8 +123,10 @@ impl State {
             known: Mutex::new(Known {
                 advert: None,
                 generation: None,
+                generation_refs: 0,
                 view: None,
                 used: now(),
+                resting: false,
                 noted: None,
             }),
             asking: Flight::default(),
@@ -118,7 +134,6 @@ impl State {
             fetching_blobs: Flight::default(),
             wanted: Mutex::default(),
             batches: AtomicU32::new(0),
-            not_whole: AtomicU32::new(0),
             turn: tokio::sync::Mutex::default(),
             users: Arc::default(),
         }
@@ -138,7 +153,8 @@ impl State {
 
     /// The refs as told before, where that is fresh enough.
     pub(crate) fn refs(&self, freshness: Freshness) -> Option<Arc<Refs>> {
-        let known = self.known();
+        let mut known = self.known();
+        known.used = now();
         let advert = known.advert.as_ref()?;
         let fresh = match freshness {
             Freshness::Now => false,
@@ -161,26 +177,60 @@ impl State {
         }
         let same = before.into_iter().chain(generation).find(|before| ***before == refs);
         let refs = same.map_or_else(|| Arc::new(refs), Arc::clone);
-        known.advert = Some(Advert { refs: Arc::clone(&refs), asked });
+        let weight = refs.weight();
+        known.advert = Some(Advert { refs: Arc::clone(&refs), asked, weight });
         refs
     }
 
     pub(crate) fn generation(&self) -> Option<Arc<Generation>> {
         let mut known = self.known();
-        known.used = now();
+        (known.used, known.resting) = (now(), false);
         known.generation.clone()
+    }
+
+    /// The same for housekeeping, which is no use.
+    pub(crate) fn peek(&self) -> Option<Arc<Generation>> {
+        self.known().generation.clone()
     }
 
     pub(crate) fn publish(&self, generation: Generation) -> Arc<Generation> {
         let generation = Arc::new(generation);
-        self.known().generation = Some(Arc::clone(&generation));
+        let weight = generation.refs.weight();
+        let mut known = self.known();
+        known.generation_refs = weight;
+        known.generation = Some(Arc::clone(&generation));
         generation
     }
 
     /// Forgets the mirror, not what the remote told.
     pub(crate) fn forget_mirror(&self) {
         let mut known = self.known();
-        (known.generation, known.view) = (None, None);
+        (known.generation, known.view, known.generation_refs) = (None, None, 0);
+    }
+
+    /// Forgets all that is in memory; what the mirror holds is read again when it is wanted.
+    pub(crate) fn forget(&self) {
+        self.forget_mirror();
+        self.known().advert = None;
+    }
+
+    /// Puts a generation with closed packs in place of the one that is; once until the next use.
+    pub(crate) fn rest(&self, reopen: impl FnOnce(&Generation) -> Result<Generation, Fault>) {
+        let before = {
+            let mut known = self.known();
+            if std::mem::replace(&mut known.resting, true) {
+                return;
+            }
+            known.view = None;
+            known.generation.clone()
+        };
+        let Some(before) = before else { return };
+        let reopened = reopen(&before).ok().map(Arc::new);
+        let mut known = self.known();
+        // A fetch may have come between.
+        if known.generation.as_ref().is_some_and(|now| Arc::ptr_eq(now, &before)) {
+            known.generation = reopened;
+        }
     }
 
     /// The refs laid over a generation; the last such view is kept.
@@ -202,11 +252,16 @@ impl State {
         view
     }
 
-    /// Memory that [`forget_mirror`](Self::forget_mirror) would give back, and when it was last needed.
-    pub(crate) fn weight(&self) -> (Instant, usize) {
+    pub(crate) fn weight(&self) -> Weight {
         let known = self.known();
-        let weight = known.generation.as_ref().map_or(0, |generation| generation.graph.weight());
-        (known.used, weight)
+        let (advert, generation) = (known.advert.as_ref(), known.generation.as_ref());
+        let told = advert.map_or(0, |advert| advert.weight);
+        let is_same = advert
+            .zip(generation)
+            .is_some_and(|(advert, generation)| Arc::ptr_eq(&advert.refs, &generation.refs));
+        let refs = if is_same { told } else { told + known.generation_refs };
+        let graph = generation.map_or(0, |generation| generation.graph.weight());
+        Weight { used: known.used, graph, refs }
     }
 
     /// Whether a use should be noted on disk; once in a while.

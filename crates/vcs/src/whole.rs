@@ -4,7 +4,10 @@
 //! trip; a whole fetch reuses what the remote has packed. So a small repository is fetched whole as
 //! soon as a file is wanted, and a larger one in the background once files are wanted often.
 
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use crate::{
     Error, ObjectId,
@@ -16,14 +19,32 @@ use crate::{
     state::{Generation, State},
 };
 
+/// The wait after the remote did not give everything; twice as long after each further time.
+const FIRST_WAIT: Duration = Duration::from_mins(10);
+/// The longest: what can never be had, because it is larger than a fetch may be, say, costs that
+/// much traffic once in so long.
+const LONGEST_WAIT: Duration = Duration::from_hours(7 * 24);
+
 /// Whether a mirror is so small that fetching it whole costs little more than fetching some files.
 pub(crate) async fn is_small(git: &Inner, state: &State) -> Result<bool, Error> {
     let Some(generation) = state.generation() else { return Ok(false) };
     if generation.mode == Mode::Full || state.batches.load(Relaxed) > 0 {
         return Ok(false);
     }
-    let mirror = state.mirror.clone();
-    Ok(blocking(move || Ok(mirror.size())).await? <= git.config.whole_below.0)
+    let (mirror, limit) = (state.mirror.clone(), git.config.whole_below.0);
+    blocking(move || Ok(mirror.size() <= limit && !is_waiting(&mirror))).await
+}
+
+/// Whether it is too soon to ask for everything again. Blocking.
+fn is_waiting(mirror: &Mirror) -> bool {
+    let Some((times, last)) = mirror.not_whole() else { return false };
+    // A clock that was set back makes it try.
+    last.elapsed().is_ok_and(|since| since < wait_after(times))
+}
+
+fn wait_after(times: u32) -> Duration {
+    let factor = 1_u32.checked_shl(times.saturating_sub(1)).unwrap_or(u32::MAX);
+    FIRST_WAIT.saturating_mul(factor).min(LONGEST_WAIT)
 }
 
 /// Fetches everything and puts it in the mirror's place. Under the lock.
@@ -39,20 +60,18 @@ pub(crate) async fn make(git: &Arc<Inner>, state: &Arc<State>) -> Result<bool, E
 
 /// In the background: what is asked of the mirror meanwhile is answered from the old one.
 pub(crate) async fn grow_if_due(git: &Arc<Inner>, state: &Arc<State>) -> Result<(), Error> {
-    let is_partial = state.generation().is_some_and(|generation| generation.mode == Mode::Partial);
-    // Twice as many after each time that it came to nothing.
-    let patience = 1_u32.checked_shl(state.not_whole.load(Relaxed)).unwrap_or(u32::MAX);
-    let due = git.config.whole_after.saturating_mul(patience);
-    if !is_partial || state.batches.load(Relaxed) < due {
+    let is_partial = state.peek().is_some_and(|generation| generation.mode == Mode::Partial);
+    if !is_partial || state.batches.load(Relaxed) < git.config.whole_after {
+        return Ok(());
+    }
+    let mirror = state.mirror.clone();
+    if blocking(move || Ok(is_waiting(&mirror))).await? {
         return Ok(());
     }
     state.batches.store(1, Relaxed);
     let successor = match fetch_all(git, state).await {
         Ok(Some(successor)) => successor,
-        Ok(None) => {
-            state.not_whole.fetch_add(1, Relaxed);
-            return Ok(());
-        }
+        Ok(None) => return Ok(()),
         Err(error) => {
             tracing::debug!(url = %state.url, %error, "{} stays partial: {error}", state.url);
             return Ok(());
@@ -83,6 +102,11 @@ async fn fetch_all(
         let error = failed.error;
         tracing::debug!(url = %state.url, %error, "{} is not given whole: {error}", state.url);
         discard(successor).await?;
+        // Our own disk says nothing about the remote.
+        if matches!(error, Error::Mirror { .. }) {
+            return Err(error);
+        }
+        note(state).await?;
         return Ok(None);
     }
     let (git, mirror) = (Arc::clone(git), successor.clone());
@@ -96,9 +120,19 @@ async fn fetch_all(
         Err(fault) => {
             tracing::debug!(url = %state.url, %fault, "{} came incomplete: {fault}", state.url);
             discard(successor).await?;
+            note(state).await?;
             Ok(None)
         }
     }
+}
+
+async fn note(state: &State) -> Result<(), Error> {
+    let mirror = state.mirror.clone();
+    blocking(move || {
+        mirror.note_not_whole();
+        Ok(())
+    })
+    .await
 }
 
 async fn discard(mirror: Mirror) -> Result<(), Error> {
@@ -124,4 +158,41 @@ async fn take_place(
     state.publish(Generation { objects, ..generation });
     git.trim(state);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs::File, time::SystemTime};
+
+    use super::{Duration, FIRST_WAIT, LONGEST_WAIT, is_waiting, wait_after};
+    use crate::mirror::{Mirror, Mode};
+
+    #[test]
+    fn the_wait_doubles_up_to_its_bound() {
+        assert_eq!([1, 2, 3].map(wait_after), [1, 2, 4].map(|times| times * FIRST_WAIT));
+        for times in [11, 12, 40, u32::MAX] {
+            assert_eq!(wait_after(times), LONGEST_WAIT, "{times}");
+        }
+    }
+
+    #[test]
+    fn a_mirror_remembers_what_was_not_given() {
+        let folder = tempfile::tempdir().unwrap();
+        let mirror = Mirror::new(folder.path().join("m"));
+        mirror.create(gix::hash::Kind::Sha1, Mode::Partial).unwrap();
+        assert!(!is_waiting(&mirror));
+        let ago = |since: Duration| {
+            let file = File::options().write(true).open(mirror.folder().join("larder-not-whole"));
+            file.unwrap().set_modified(SystemTime::now() - since).unwrap();
+        };
+        for wait in [FIRST_WAIT, 2 * FIRST_WAIT, 4 * FIRST_WAIT] {
+            mirror.note_not_whole();
+            assert!(is_waiting(&mirror));
+            ago(wait.saturating_sub(Duration::from_secs(30)));
+            assert!(is_waiting(&mirror), "{wait:?}");
+            ago(wait + Duration::from_secs(1));
+            assert!(!is_waiting(&mirror), "{wait:?}");
+        }
+        assert!(mirror.inspect().unwrap().is_some(), "it is still ours");
+    }
 }

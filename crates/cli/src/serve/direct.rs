@@ -25,6 +25,7 @@ pub(super) async fn git(resolved: &Resolved) -> Option<Git> {
             https: resolved.proxy_environment.https.clone().map(Into::into),
             no: resolved.proxy_environment.no.clone(),
         },
+        min_free: resolved.settings.store.min_free.0,
     };
     match Git::open(resolved.settings.vcs.clone(), place).await {
         Ok(git) => {

@@ -430,6 +430,40 @@ async fn a_large_repository_is_fetched_whole_in_the_background() {
     assert_eq!(&*early.content(&early.entries()[0]).unwrap(), b"1", "a reader of before");
 }
 
+#[tokio::test]
+async fn what_is_never_given_whole_is_asked_for_ever_more_seldom() {
+    let small = ByteSize(100_000);
+    let world = World::with(Config { whole_after: 1, max_fetch_size: small, ..partial() }).await;
+    let repo = world.repo("a");
+    let mut noise = 1_u64;
+    let noise = std::iter::repeat_with(|| {
+        noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        noise.to_be_bytes()[0]
+    });
+    repo.write("noise", noise.take(200_000).collect::<Vec<_>>()).unwrap();
+    let mut commits = Vec::new();
+    for number in 0..3 {
+        repo.write("f/f", format!("{number}")).unwrap();
+        commits.push(id(&repo.commit("x").unwrap()));
+    }
+    let server = world.serve();
+    let remote = world.open(&format!("{}/a", server.url()));
+    commit(&remote, "main").await.unwrap();
+    let housekeeping = async |commit: usize| {
+        remote.snapshot(&commits[commit], "f").await.unwrap();
+        server.forget();
+        world.git.keep_house().await.unwrap();
+        server.fetches()
+    };
+    assert_eq!(housekeeping(0).await, 1, "all of it is too much");
+    assert_eq!(housekeeping(1).await, 0, "it was too much a moment ago");
+    let note = world.mirror().join("larder-not-whole");
+    let ago = std::time::SystemTime::now() - Duration::from_mins(11);
+    std::fs::File::options().write(true).open(&note).unwrap().set_modified(ago).unwrap();
+    assert_eq!(housekeeping(2).await, 1, "the first wait is over");
+    assert_eq!(std::fs::read_to_string(&note).unwrap(), "2");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fetches_of_one_host_take_turns() {
     let world = World::with(Config { fetches_per_host: 1, ..Config::default() }).await;

@@ -135,6 +135,42 @@ async fn leftovers_of_a_killed_fetch_are_swept() {
 }
 
 #[tokio::test]
+async fn what_killed_processes_left_goes_at_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let hash = "a".repeat(64);
+    let left = [format!("{hash}.new-1"), "tmp-1".to_owned(), format!("{hash}.trash-1")];
+    for name in &left {
+        fs::create_dir_all(folder.path().join(name)).unwrap();
+    }
+    fs::write(folder.path().join(format!("{hash}.lock")), "").unwrap();
+    let _git = Git::open(Config::default(), Place::at(folder.path())).await.unwrap();
+    let mut names: Vec<_> = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["home", "lock"]);
+}
+
+#[tokio::test]
+async fn nothing_is_fetched_onto_a_disk_that_is_too_full() {
+    let one = One::new().await;
+    let folder = one.world.folder.path().join("full");
+    let open = |min_free| Git::open(Config::default(), Place { min_free, ..Place::at(&folder) });
+    let (url, word) = (one.open().url().clone(), policy::address::Word::Operator);
+    let remote = vcs::Remote { url, credential: None, word };
+    let full = open(u64::MAX).await.unwrap().repository(remote.clone());
+    let error = full.commit("v1", Freshness::Now).await.unwrap_err();
+    assert!(
+        matches!(&error, vcs::Error::Mirror { reason, .. } if reason.contains("store.min_free is")),
+        "{error}"
+    );
+    assert_eq!(one.server.fetches(), 0);
+    let roomy = open(1).await.unwrap().repository(remote);
+    assert_eq!(name(&roomy, "v1").await.as_deref(), Some(one.commit.as_str()));
+}
+
+#[tokio::test]
 async fn the_quota_removes_what_was_unused_for_longest() {
     let mut one = One::new().await;
     one.world.repo("b").write("f", "y".repeat(10)).unwrap().commit("first").unwrap();

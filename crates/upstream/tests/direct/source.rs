@@ -121,7 +121,8 @@ async fn a_tag_that_moved_before_it_was_ever_served_is_where_it_is_now() {
         larder::source_in(folder, &mirrors, store, VcsSettings::default())
     };
     // The mirror learns of the tag, of which nothing is served.
-    source().await.list(&path(MOVING)).await.unwrap();
+    let module = path(MOVING);
+    source().await.info(&module, &query(&module, "main")).await.unwrap();
     world.point("refs/tags/v1.0.0", "{2}");
     let restarted = served(&source().await).await.unwrap();
     let fresh = served(&world.source(VcsSettings::default()).await).await.unwrap();

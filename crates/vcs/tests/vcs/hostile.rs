@@ -6,16 +6,19 @@ use testkit::GitRepo;
 use units::ByteSize;
 use vcs::{Config, Error, Freshness, Snapshot};
 
-use crate::world::{World, commit, id, name};
+use crate::{
+    figures,
+    world::{World, commit, id, name},
+};
 
 /// Makes a commit of a tree that git's own tools would not make.
-fn commit_tree(repo: &GitRepo, tree: &str) -> String {
+pub(crate) fn commit_tree(repo: &GitRepo, tree: &str) -> String {
     let commit = repo.git(&["commit-tree", "-m", "x", tree]).unwrap();
     repo.git(&["update-ref", "refs/heads/main", &commit]).unwrap();
     commit
 }
 
-fn tree(repo: &GitRepo, entries: &[(&str, &str, &str)]) -> String {
+pub(crate) fn tree(repo: &GitRepo, entries: &[(&str, &str, &str)]) -> String {
     let mut bytes = Vec::new();
     for (mode, name, hex) in entries {
         bytes.extend_from_slice(format!("{mode} {name}\0").as_bytes());
@@ -28,15 +31,18 @@ fn tree(repo: &GitRepo, entries: &[(&str, &str, &str)]) -> String {
     String::from_utf8(repo.git_with(&args, &bytes).unwrap()).unwrap().trim().to_owned()
 }
 
-fn blob(repo: &GitRepo, bytes: &[u8]) -> String {
+pub(crate) fn blob(repo: &GitRepo, bytes: &[u8]) -> String {
     let out = repo.git_with(&["hash-object", "-w", "--stdin"], bytes).unwrap();
     String::from_utf8(out).unwrap().trim().to_owned()
 }
 
-async fn snapshot(world: &World, repo: &GitRepo, hash: &str) -> Result<Snapshot, Error> {
+pub(crate) async fn snapshot(world: &World, repo: &GitRepo, hash: &str) -> Result<Snapshot, Error> {
     let remote = world.open(&repo.url());
-    remote.commit(hash, Freshness::Now).await?;
-    remote.snapshot(&id(hash), "").await
+    figures::of(async {
+        remote.commit(hash, Freshness::Now).await?;
+        remote.snapshot(&id(hash), "").await
+    })
+    .await
 }
 
 #[tokio::test]
@@ -150,7 +156,7 @@ async fn refs_with_hostile_names_are_not_there() {
     }
     std::fs::write(repo.folder().join(".git/packed-refs"), packed).unwrap();
     let remote = world.open(&repo.url());
-    let refs = remote.refs(Freshness::Now).await.unwrap();
+    let refs = figures::of(remote.refs(Freshness::Now)).await.unwrap();
     for name in refs.tags.keys() {
         // Of `a b` the protocol shows `a`: names end at the blank.
         assert!(["-fine", "ok", "a"].contains(&name.as_str()), "{name:?}");
@@ -182,7 +188,7 @@ async fn more_refs_than_allowed_are_an_error() {
     let world = World::with(Config { max_refs: 3, ..Config::default() }).await;
     assert!(world.open(&repo_of(&world).url()).refs(Freshness::Now).await.is_ok());
     let world = World::with(Config { max_refs: 2, ..Config::default() }).await;
-    let many = world.open(&repo_of(&world).url()).refs(Freshness::Now).await;
+    let many = figures::of(world.open(&repo_of(&world).url()).refs(Freshness::Now)).await;
     assert!(
         matches!(&many, Err(Error::Limit { reason, .. }) if reason.contains("2 refs")),
         "{many:?}"
@@ -200,7 +206,8 @@ async fn more_commits_than_allowed_are_an_error() {
         for _ in 0..3 {
             repo.commit("x").unwrap();
         }
-        let found = world.open(&repo.url()).commit("main", Freshness::Now).await;
+        let remote = world.open(&repo.url());
+        let found = figures::of(remote.commit("main", Freshness::Now)).await;
         assert_eq!(found.is_ok(), fine, "{found:?}");
         assert!(fine || matches!(found, Err(Error::Limit { .. })));
     }
@@ -259,7 +266,8 @@ async fn deep_tags_of_tags_end() {
     repo.git(&["update-ref", "refs/tags/deep", &object]).unwrap();
     let remote = world.open(&repo.url());
     // The remote peels it; what it says is a commit of the history.
-    assert_eq!(name(&remote, "deep").await.as_deref(), Some(first.as_str()));
+    let found = figures::of(name(&remote, "deep")).await;
+    assert_eq!(found.as_deref(), Some(first.as_str()));
     assert!(commit(&remote, "main").await.is_some());
 }
 
@@ -277,4 +285,69 @@ async fn attributes_that_expand_each_other_end() {
     let hash = repo.commit("x").unwrap();
     let snapshot = snapshot(&world, &repo, &hash).await.unwrap();
     assert_eq!(&*snapshot.content(&snapshot.entries()[1]).unwrap(), b"a\r\n");
+}
+
+#[tokio::test]
+async fn attributes_that_cost_too_much_are_refused() {
+    let world = World::new().await;
+    // Each pattern fails at its first letter; what it might have cost is what counts.
+    let pattern = format!("/zzz/{}b ident\n", "**/a/".repeat(8));
+    for (told, attributes, files, wanted) in [
+        ("fine", pattern.repeat(500), 10, None),
+        ("work", pattern.repeat(500), 300, Some("more than 268435456 steps")),
+        ("stars", format!("{}b ident\n", "**/a/".repeat(9)), 1, Some("more than 8 `**`")),
+        ("patterns", "b ident\n".repeat(100_001), 1, Some("more than 100000 patterns")),
+        ("bytes", "#".repeat((16 << 20) + 1), 1, Some("more than 16777216 bytes")),
+    ] {
+        let repo = world.repo(told);
+        repo.write(".gitattributes", attributes).unwrap();
+        for number in 0..files {
+            repo.write(&format!("folder/with/a/long/name/file{number:07}"), "x").unwrap();
+        }
+        let hash = repo.commit("x").unwrap();
+        let before = Instant::now();
+        match (snapshot(&world, &repo, &hash).await, wanted) {
+            (Ok(_), None) => {}
+            (Err(Error::Limit { reason, .. }), Some(wanted)) => {
+                assert!(reason.contains(wanted), "{told}: {reason}");
+            }
+            (other, _) => panic!("{told}: {other:?}"),
+        }
+        assert!(before.elapsed().as_secs() < 10, "{told}: {:?}", before.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn a_file_is_converted_up_to_a_size() {
+    let world = World::new().await;
+    let repo = world.repo("a");
+    let bound = usize::try_from(vcs::MAX_CONVERTED_BYTES).unwrap();
+    repo.write(".gitattributes", "* eol=crlf\nplain -text\n").unwrap();
+    for (name, size) in [("bound", bound), ("past", bound + 1), ("plain", bound + 1)] {
+        // One line end: the bytes are what counts here.
+        let mut bytes = vec![b'x'; size];
+        bytes[size - 1] = b'\n';
+        repo.write(name, bytes).unwrap();
+    }
+    let hash = repo.commit("x").unwrap();
+    let snapshot = snapshot(&world, &repo, &hash).await.unwrap();
+    let entry =
+        |name: &str| snapshot.entries().iter().find(|entry| entry.path == name.as_bytes()).unwrap();
+    assert_eq!(snapshot.size(entry("bound")).unwrap(), bound as u64 + 1);
+    assert_eq!(
+        figures::of(async { snapshot.content(entry("bound")) }).await.unwrap().len(),
+        bound + 1
+    );
+    for refused in [
+        snapshot.size(entry("past")).map(|_| ()),
+        figures::of(async { snapshot.content(entry("past")) }).await.map(|_| ()),
+    ] {
+        assert!(
+            matches!(&refused, Err(Error::Limit { reason, .. })
+                if reason == "past has 67108865 bytes, more than 67108864 that are converted"),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(snapshot.size(entry("plain")).unwrap(), bound as u64 + 1);
+    assert_eq!(snapshot.content(entry("plain")).unwrap().len(), bound + 1);
 }

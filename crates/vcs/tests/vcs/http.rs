@@ -10,7 +10,10 @@ use vcs::{
     Config, Credential, Egress, Error, Freshness, Git, Place, Remote, RemoteUrl, Repository,
 };
 
-use crate::world::{ALL, World, commit, id, name};
+use crate::{
+    figures,
+    world::{ALL, World, commit, id, name},
+};
 
 fn basic() -> Credential {
     let password = SecretString::from("open sesame");
@@ -118,7 +121,7 @@ async fn dumb_http_is_refused() {
     let server = world.serve();
     server.rule(GitRule { dumb: true, ..GitRule::default() });
     let remote = world.open(&format!("{}/a/.git", server.url()));
-    let refused = remote.refs(Freshness::Now).await;
+    let refused = figures::of(remote.refs(Freshness::Now)).await;
     assert!(
         matches!(&refused, Err(Error::Forbidden { reason, .. }) if reason.contains("dumb http")),
         "{refused:?}"
@@ -161,7 +164,7 @@ async fn plain_http_follows_no_redirect() {
     let (server, other) = (world.serve(), world.serve());
     server.rule(GitRule { redirect: Some(other.url()), ..GitRule::default() });
     let remote = world.open(&format!("{}/a", server.url()));
-    assert!(remote.refs(Freshness::Now).await.is_err());
+    assert!(figures::of(remote.refs(Freshness::Now)).await.is_err());
     assert_eq!(other.seen().len(), 0);
 }
 
@@ -174,7 +177,7 @@ async fn a_cut_fetch_shows_nothing_and_is_begun_again() {
     let server = world.serve();
     let remote = world.open(&format!("{}/a", server.url()));
     server.rule(GitRule { cut_fetch_after: Some(100), ..GitRule::default() });
-    let cut = remote.commit("main", Freshness::Now).await;
+    let cut = figures::of(remote.commit("main", Freshness::Now)).await;
     assert!(matches!(cut, Err(Error::Unavailable { .. } | Error::Limit { .. })), "{cut:?}");
     server.rule(GitRule::default());
     assert_eq!(name(&remote, "main").await.as_deref(), Some(first.as_str()));
@@ -189,7 +192,7 @@ async fn a_server_that_drips_is_given_up() {
     let server = world.serve();
     server.rule(GitRule { drip: Some(Duration::from_millis(100)), ..GitRule::default() });
     let remote = world.open(&format!("{}/a", server.url()));
-    let late = remote.commit("main", Freshness::Now).await;
+    let late = figures::of(remote.commit("main", Freshness::Now)).await;
     assert!(matches!(late, Err(Error::Unavailable { timeout: true, .. })), "{late:?}");
 }
 
@@ -311,7 +314,8 @@ async fn redirects_are_judged_and_credentials_stay() {
         assert!(refused.is_err(), "{target}");
     }
     redirect("https://169.254.169.254");
-    let refused = tls.open(&git, Word::Operator, None).refs(Freshness::Now).await;
+    let remote = tls.open(&git, Word::Operator, None);
+    let refused = figures::of(remote.refs(Freshness::Now)).await;
     assert!(
         matches!(&refused, Err(Error::Forbidden { reason, .. }) if reason.contains("metadata")),
         "{refused:?}"

@@ -13,6 +13,7 @@
 )]
 
 mod differential;
+mod figures;
 mod files;
 mod hostile;
 mod http;

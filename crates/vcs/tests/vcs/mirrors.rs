@@ -6,7 +6,10 @@ use testkit::GitServer;
 use units::ByteSize;
 use vcs::{Config, Freshness, Git, Place, Repository};
 
-use crate::world::{World, commit, id, name};
+use crate::{
+    figures,
+    world::{World, commit, id, name},
+};
 
 fn packs(mirror: &std::path::Path, extension: &str) -> Vec<PathBuf> {
     let all = fs::read_dir(mirror.join("objects/pack")).unwrap().map(|entry| entry.unwrap().path());
@@ -101,7 +104,7 @@ async fn a_damaged_mirror_is_made_again() {
         one.reads().await;
         damage(&one.world.mirror());
         one.world.restart().await;
-        one.reads().await;
+        figures::of(one.reads()).await;
         assert!(!one.world.mirror().join("objects/info/alternates").exists());
     }
 }
@@ -160,7 +163,7 @@ async fn nothing_is_fetched_onto_a_disk_that_is_too_full() {
     let (url, word) = (one.open().url().clone(), policy::address::Word::Operator);
     let remote = vcs::Remote { url, credential: None, word };
     let full = open(u64::MAX).await.unwrap().repository(remote.clone());
-    let error = full.commit("v1", Freshness::Now).await.unwrap_err();
+    let error = figures::of(full.commit("v1", Freshness::Now)).await.unwrap_err();
     assert!(
         matches!(&error, vcs::Error::Mirror { reason, .. } if reason.contains("store.min_free is")),
         "{error}"

@@ -60,6 +60,14 @@ pub enum Error {
         /// The commit.
         commit: ObjectId,
     },
+    /// Less is free on our disk than must stay free: nothing is fetched until that changes.
+    #[error("{free} bytes are free on the disk, store.min_free is {min}")]
+    Full {
+        /// Bytes that are free.
+        free: u64,
+        /// Bytes that must stay free.
+        min: u64,
+    },
     /// Our disk, our mirror, our git.
     #[error("the mirror of {url}: {reason}")]
     Mirror {

@@ -2,7 +2,7 @@
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::{Error, RemoteUrl, remote::Scheme, run::Stopped};
+use crate::{Error, RemoteUrl, remote::Scheme, run::Stopped, space::Shortage};
 
 /// What a failed run was doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,7 +149,8 @@ pub(crate) fn stopped(url: &RemoteUrl, stopped: &Stopped) -> Error {
         _ => stopped.to_string(),
     };
     match stopped {
-        Stopped::Start(..) | Stopped::Lost(_) | Stopped::Space(_) => Error::mirror(url, reason),
+        Stopped::Start(..) | Stopped::Lost(_) => Error::mirror(url, reason),
+        Stopped::Space(Shortage { free, min }) => Error::Full { free: *free, min: *min },
         Stopped::Time(_) => Error::late(url, reason),
         Stopped::Output(_) | Stopped::Disk(_) => Error::limit(url, reason),
     }

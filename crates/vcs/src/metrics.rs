@@ -125,7 +125,7 @@ impl Timer<'_> {
             Error::Unavailable { .. } => Failure::Unavailable,
             Error::Forbidden { .. } => Failure::Forbidden,
             Error::Limit { .. } | Error::Ambiguous { .. } | Error::Unknown { .. } => Failure::Limit,
-            Error::Mirror { .. } => Failure::Mirror,
+            Error::Mirror { .. } | Error::Full { .. } => Failure::Mirror,
         };
         self.metrics.failures.get_or_create(&Failed { action: self.action, class }).inc();
         error

@@ -18,8 +18,8 @@ pub(crate) struct Disk {
 /// Less is free than must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shortage {
-    free: u64,
-    min: u64,
+    pub(crate) free: u64,
+    pub(crate) min: u64,
 }
 
 /// The store's own words for the same trouble.

@@ -103,7 +103,7 @@ async fn fetch_all(
         tracing::debug!(url = %state.url, %error, "{} is not given whole: {error}", state.url);
         discard(successor).await?;
         // Our own disk says nothing about the remote.
-        if matches!(error, Error::Mirror { .. }) {
+        if matches!(error, Error::Mirror { .. } | Error::Full { .. }) {
             return Err(error);
         }
         note(state).await?;

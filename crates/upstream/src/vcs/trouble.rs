@@ -77,6 +77,11 @@ impl VcsSource {
             vcs::Error::Unavailable { timeout: true, .. } => {
                 unavailable(Trouble::Timeout, error.to_string())
             }
+            vcs::Error::Full { free, min } => {
+                // The same trouble as a store's that takes nothing new, and the same answer.
+                let below = store::Degraded::BelowMinFree { free: *free, min: *min };
+                Error::Store { what, source: Arc::new(store::Error::Stopped(below)) }
+            }
             vcs::Error::Mirror { .. } => unavailable(Trouble::Own, error.to_string()),
             _ => unavailable(Trouble::Broken, error.to_string()),
         }

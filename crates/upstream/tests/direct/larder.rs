@@ -31,9 +31,19 @@ pub(crate) async fn source_in(
     store: Store,
     settings: VcsSettings,
 ) -> VcsSource {
+    source_at(folder, vcs::Place::at(mirrors), store, settings).await
+}
+
+/// The same with its mirrors at a place.
+pub(crate) async fn source_at(
+    folder: &Path,
+    place: vcs::Place,
+    store: Store,
+    settings: VcsSettings,
+) -> VcsSource {
     let rewrite = format!("https://github.com/=file://{}/", folder.display());
     let config = vcs::Config { rewrite: vec![rewrite.parse().unwrap()], ..vcs::Config::default() };
-    let git = vcs::Git::open(config, vcs::Place::at(mirrors)).await.unwrap();
+    let git = vcs::Git::open(config, place).await.unwrap();
     let client = Client::new(&Config::default(), &ProxyEnvironment::default()).unwrap();
     let discovery = Discovery::new(client.clone(), DiscoverySettings::default()).unwrap();
     VcsSource::new(VcsParts { git, discovery, store, client, settings })

@@ -203,6 +203,41 @@ async fn a_newer_go_line_is_built_unless_that_is_refused() {
 }
 
 #[tokio::test]
+async fn a_disk_that_is_too_full_is_told_as_the_store_tells_it() {
+    let world = World::new();
+    let mirrors = world.folder.path().join("mirrors");
+    let place = vcs::Place { min_free: u64::MAX, ..vcs::Place::at(mirrors) };
+    let (folder, store) = (world.folder.path(), world.store.clone());
+    let source = larder::source_at(folder, place, store, VcsSettings::default()).await;
+    let error = served(&source).await.unwrap_err();
+    let Error::Store { source, .. } = &error else { panic!("{error:?}") };
+    let below = |why: &store::Degraded| why.slug() == "below_min_free";
+    assert!(matches!(&**source, store::Error::Stopped(why) if below(why)), "{source:?}");
+}
+
+#[tokio::test]
+async fn a_file_too_large_to_be_converted_fails_only_the_zip_that_it_is_in() {
+    let world = World::new();
+    let large = vec![b'\n'; usize::try_from(vcs::MAX_CONVERTED_BYTES).unwrap() + 1];
+    let nested = [
+        file("go.mod", "module github.com/oracle/crlf\n"),
+        file(".gitattributes", "*.txt eol=crlf\n"),
+        file("nested/go.mod", "module github.com/oracle/crlf/nested\n"),
+        (&b"nested/large.txt"[..], Blob::File(&large)),
+    ];
+    let repo = Repo::new("crlf").commit(&nested).tag("v1.0.0");
+    let chosen = [(&b"large.txt"[..], Blob::File(&large))];
+    repo.commit(&chosen).tag("v1.1.0").make(world.folder.path());
+    let source = world.source(VcsSettings::default()).await;
+    let zip =
+        async |version| larder::zip(&source, &module("github.com/oracle/crlf", version)).await;
+    assert!(zip("v1.0.0").await.is_ok());
+    let error = zip("v1.1.0").await.unwrap_err();
+    let Error::Invalid { reason, .. } = error else { panic!("{error:?}") };
+    assert!(reason.contains("large.txt has 67108865 bytes, more than 67108864 that are converted"));
+}
+
+#[tokio::test]
 async fn zips_are_the_same_with_every_size_of_memory() {
     let world = World::new();
     let large = vec![b'x'; usize::try_from(modzip::MAX_PACKED_BYTES).unwrap() + 1];

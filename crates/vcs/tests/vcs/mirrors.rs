@@ -164,10 +164,8 @@ async fn nothing_is_fetched_onto_a_disk_that_is_too_full() {
     let remote = vcs::Remote { url, credential: None, word };
     let full = open(u64::MAX).await.unwrap().repository(remote.clone());
     let error = figures::of(full.commit("v1", Freshness::Now)).await.unwrap_err();
-    assert!(
-        matches!(&error, vcs::Error::Mirror { reason, .. } if reason.contains("store.min_free is")),
-        "{error}"
-    );
+    assert!(matches!(error, vcs::Error::Full { min: u64::MAX, .. }), "{error}");
+    assert!(error.to_string().ends_with("store.min_free is 18446744073709551615"), "{error}");
     assert_eq!(one.server.fetches(), 0);
     let roomy = open(1).await.unwrap().repository(remote);
     assert_eq!(name(&roomy, "v1").await.as_deref(), Some(one.commit.as_str()));

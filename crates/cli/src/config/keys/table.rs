@@ -153,7 +153,7 @@ pub(super) const KEYS: &[Key] = &[
         path: "store.min_free",
         kind: Size,
         default: Is("1GiB"),
-        doc: "Free space below which nothing more is fetched (503); what is stored is still served.",
+        doc: "Free space below which nothing more is fetched (503), mirrors of git included; what is stored is still served.",
         wrong: "Too small lets the disk run full; too large stops fetching early.",
     },
     Key {

@@ -11,8 +11,10 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, ensure};
 
 mod server;
+mod ssh;
 
 pub use server::{GitRequest, GitRule, GitServer};
+pub use ssh::SshServer;
 
 /// The time of the first commit of every [`GitRepo`]: 2023-11-14T22:13:20Z.
 pub const FIRST_COMMIT_SECS: i64 = 1_700_000_000;

@@ -1,5 +1,6 @@
 //! What larder's tests need of the world, made by hand: modules, an upstream proxy that can be told
-//! to fail, git repositories with a server, certificates, a clock that stands still, and an HTTP client.
+//! to fail, a checksum database, git repositories with servers, certificates, a clock that stands
+//! still, and an HTTP client.
 //!
 //! A dev-dependency only. Everything listens on 127.0.0.1, starts in milliseconds and ends with the
 //! value that owns it. The fakes share no code with the rooms that they test: what a path or a zip
@@ -31,11 +32,13 @@ mod client;
 mod clock;
 mod git;
 mod modules;
+mod sumdb;
 mod upstream;
 
 pub use certificates::{Authority, Issued};
 pub use client::{Request, Response, get};
 pub use clock::ManualClock;
-pub use git::{FIRST_COMMIT_SECS, GitRepo, GitRequest, GitRule, GitServer};
+pub use git::{FIRST_COMMIT_SECS, GitRepo, GitRequest, GitRule, GitServer, SshServer};
 pub use modules::{ModuleVersion, Modules, escape, zip};
+pub use sumdb::FakeSumdb;
 pub use upstream::{Behaviour, FakeUpstream, Seen};

@@ -103,9 +103,15 @@ pub(crate) fn reason(said: &str) -> String {
             line.starts_with("fatal: ") && !line.contains("Could not read from remote repository")
         })
         .or_else(|| lines().rev().find(|line| line.starts_with("error: ")))
-        .or_else(|| lines().find(|line| !line.is_empty() && !line.starts_with("warning: ")))
+        // ssh says in the end what is the matter with a host's key, behind a frame of `@`.
+        .or_else(|| lines().find(|line| line.contains("requested strict checking")))
+        .or_else(|| lines().find(|line| !line.is_empty() && !is_noise(line)))
         .or_else(|| lines().next());
     told.unwrap_or("git failed without a word").trim_start_matches("fatal: ").to_owned()
+}
+
+fn is_noise(line: &str) -> bool {
+    line.starts_with("warning: ") || line.starts_with('@')
 }
 
 /// `12:34:56.789012 http.c:123  text`: a line of `GIT_TRACE_CURL`.
@@ -209,6 +215,14 @@ mod tests {
             (
                 "Host key verification failed.\nfatal: Could not read from remote repository.\n",
                 "Host key verification failed.",
+            ),
+            (
+                "@@@@@@@\n@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\n@@@@@@@\nIT IS POSSIBLE\nHost key for h has changed and you have requested strict checking.\nHost key verification failed.\n",
+                "Host key for h has changed and you have requested strict checking.",
+            ),
+            (
+                "@@@@@@@\n@ WARNING: UNPROTECTED PRIVATE KEY FILE! @\n@@@@@@@\nPermissions 0644 for '/k' are too open.\nh: Permission denied (publickey).\n",
+                "Permissions 0644 for '/k' are too open.",
             ),
             ("error: a\nnoise\n", "error: a"),
             ("", "git failed without a word"),

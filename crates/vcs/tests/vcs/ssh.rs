@@ -1,8 +1,9 @@
-//! Over ssh, with a program in its place that writes down how it was called.
+//! Over ssh: with a program in its place that writes down how it was called, and to a real `sshd`.
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
 
 use policy::address::Word;
+use testkit::SshServer;
 use vcs::{Config, Credential, Error, Freshness, Git, Place, Remote, RemoteUrl, Repository};
 
 use crate::world::{ALL, World, id, name};
@@ -96,4 +97,95 @@ async fn addresses_and_ports_are_judged_before_ssh_is_called() {
         assert!(matches!(refused, Err(Error::Forbidden { .. })), "{refused:?}");
     }
     assert!(!ssh.world.folder.path().join("ssh-git/called").exists());
+}
+
+/// A repository behind the machine's own sshd.
+struct Real {
+    world: World,
+    server: SshServer,
+    url: String,
+    first: String,
+}
+
+impl Real {
+    async fn new() -> Self {
+        let world = World::new().await;
+        let repo = world.repo("a");
+        let first = repo.write("f", "over ssh").unwrap().commit("first").unwrap();
+        let server = SshServer::start(world.folder.path().join("sshd")).unwrap();
+        let url = format!("{}{}", server.url(), repo.folder().display());
+        Self { world, server, url, first }
+    }
+
+    /// With this key, believing this file.
+    fn open(&self, key: PathBuf, known_hosts: PathBuf) -> Repository {
+        self.world.open_with(&self.url, Some(Credential::Ssh { key, known_hosts }))
+    }
+
+    async fn error(&self, key: PathBuf, known_hosts: PathBuf) -> Error {
+        let refs = self.open(key, known_hosts).refs(Freshness::Now).await;
+        refs.expect_err(&self.server.log())
+    }
+}
+
+#[tokio::test]
+async fn a_real_sshd_gives_out_what_its_key_may_read() {
+    let real = Real::new().await;
+    let remote = real.open(real.server.key(), real.server.known_hosts().unwrap());
+    let found = remote.commit("main", Freshness::Now).await;
+    let found = found.unwrap_or_else(|error| panic!("{error}\n{}", real.server.log()));
+    assert_eq!(found.unwrap().id.as_str(), real.first);
+    let snapshot = remote.snapshot(&id(&real.first), "").await.unwrap();
+    assert_eq!(snapshot.content(&snapshot.entries()[0]).unwrap(), "over ssh");
+    // What ssh learns of hosts it keeps to itself.
+    let known = fs::read_to_string(real.server.known_hosts().unwrap()).unwrap();
+    assert_eq!(known.lines().count(), 1, "{known}");
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_let_in_is_a_refused_credential() {
+    let real = Real::new().await;
+    let stranger = real.server.stranger("stranger").unwrap();
+    let missing = real.world.folder.path().join("no-such-key");
+    for key in [stranger, missing] {
+        let error = real.error(key.clone(), real.server.known_hosts().unwrap()).await;
+        assert!(matches!(error, Error::Refused { .. }), "{key:?}: {error:?}");
+        assert!(error.to_string().contains("Permission denied (publickey)"), "{key:?}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_is_not_the_known_one_gets_nothing() {
+    let real = Real::new().await;
+    // Another server's key for this address; no key for it; no file at all.
+    let other = real.server.stranger("other").unwrap();
+    let changed = real.server.known_by("changed", &other).unwrap();
+    let empty = real.world.folder.path().join("empty");
+    fs::write(&empty, "").unwrap();
+    let missing = real.world.folder.path().join("no-such-file");
+    for (known_hosts, told) in
+        [(changed, "has changed"), (empty, "No ED25519 host key is known"), (missing, "No ED25519")]
+    {
+        let error = real.error(real.server.key(), known_hosts.clone()).await;
+        assert!(matches!(error, Error::Unavailable { .. }), "{known_hosts:?}: {error:?}");
+        let text = error.to_string();
+        assert!(text.contains(told), "{known_hosts:?}: {text}");
+        assert!(text.contains("you have requested strict checking"), "{known_hosts:?}: {text}");
+    }
+    assert!(!real.server.log().contains("Accepted publickey"), "{}", real.server.log());
+}
+
+#[tokio::test]
+async fn without_a_key_nobody_is_believed_and_nothing_is_offered() {
+    let real = Real::new().await;
+    let error = real.world.open(&real.url).refs(Freshness::Now).await.unwrap_err();
+    assert!(error.to_string().contains("No ED25519 host key is known"), "{error}");
+}
+
+#[tokio::test]
+async fn a_key_that_others_may_read_is_not_used() {
+    let real = Real::new().await;
+    fs::set_permissions(real.server.key(), fs::Permissions::from_mode(0o644)).unwrap();
+    let error = real.error(real.server.key(), real.server.known_hosts().unwrap()).await;
+    assert!(error.to_string().contains("are too open"), "{error}");
 }

@@ -267,9 +267,8 @@ impl Client {
     ) -> Result<Response, Failure> {
         let host = hop.url.host_str().unwrap_or_default();
         let Inner { config, proxies, metrics, .. } = &*self.inner;
-        judge_url(&hop.url, hop.word, proxies).map_err(|refused| {
-            Failure::unreachable(&get.name, format!("{host}: {refused}"), Again::No)
-        })?;
+        judge_url(&hop.url, hop.word, proxies)
+            .map_err(|refused| Failure::forbidden(&get.name, format!("{host}: {refused}")))?;
         let pools = self.pools();
         let client = match hop.word {
             Word::Operator => &pools.operator,

@@ -50,6 +50,8 @@ pub enum Error {
         name: Arc<str>,
         /// What failed and, for TLS, what to look at.
         reason: String,
+        /// Whether a rule of ours stands in the way: the address may not be dialled.
+        forbidden: bool,
     },
     /// A redirect led nowhere: too many, to plain HTTP, or to a machine that is not reached.
     #[error("{name}: {reason}")]
@@ -58,6 +60,8 @@ pub enum Error {
         name: Arc<str>,
         /// Where it failed.
         reason: String,
+        /// Whether a rule of ours stands in the way: the address behind it may not be dialled.
+        forbidden: bool,
     },
     /// The answer ended early, perhaps before it began, and could not be resumed. Asking again may
     /// help.

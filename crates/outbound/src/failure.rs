@@ -29,7 +29,7 @@ impl Failure {
     }
 
     pub(crate) fn redirect(name: &Arc<str>, reason: String) -> Self {
-        let error = Error::Redirect { name: Arc::clone(name), reason };
+        let error = Error::Redirect { name: Arc::clone(name), reason, forbidden: false };
         Self { error, again: Again::No, class: Some(metrics::Failure::Redirect) }
     }
 
@@ -39,14 +39,20 @@ impl Failure {
     }
 
     pub(crate) fn unreachable(name: &Arc<str>, reason: String, again: Again) -> Self {
-        let error = Error::Unreachable { name: Arc::clone(name), reason };
+        let error = Error::Unreachable { name: Arc::clone(name), reason, forbidden: false };
         Self { error, again, class: Some(metrics::Failure::Connect) }
+    }
+
+    /// An address that may not be dialled. Asked again, it would be the same.
+    pub(crate) fn forbidden(name: &Arc<str>, reason: String) -> Self {
+        let error = Error::Unreachable { name: Arc::clone(name), reason, forbidden: true };
+        Self { error, again: Again::No, class: Some(metrics::Failure::Connect) }
     }
 
     /// A request that never got a header. `host` is the machine that was to be reached.
     pub(crate) fn before_header(name: &Arc<str>, host: &str, error: &reqwest::Error) -> Self {
         if let Some(refusal) = find::<Refusal>(error) {
-            return Self::unreachable(name, format!("{host}: {refusal}"), Again::No);
+            return Self::forbidden(name, format!("{host}: {refusal}"));
         }
         if error.is_builder() {
             return Self::unreachable(name, format!("{host}: no such request"), Again::No);
@@ -77,8 +83,9 @@ impl Failure {
 
     /// The same failure of a machine that an upstream's redirect named.
     pub(crate) fn behind_redirect(self) -> Self {
-        let Error::Unreachable { name, reason } = self.error else { return self };
-        let error = Error::Redirect { name, reason: format!("behind a redirect: {reason}") };
+        let Error::Unreachable { name, reason, forbidden } = self.error else { return self };
+        let reason = format!("behind a redirect: {reason}");
+        let error = Error::Redirect { name, reason, forbidden };
         Self { error, ..self }
     }
 }

@@ -150,9 +150,11 @@ impl Breaker {
         match &self.lock().held.as_ref()?.error {
             Error::Unavailable { reason, kind, .. } => Some(match kind {
                 Trouble::Timeout => format!("timeout: {reason}"),
-                Trouble::Overloaded | Trouble::Broken | Trouble::Hidden | Trouble::Own => {
-                    reason.clone()
-                }
+                Trouble::Overloaded
+                | Trouble::Broken
+                | Trouble::Barred
+                | Trouble::Hidden
+                | Trouble::Own => reason.clone(),
             }),
             error => Some(error.to_string()),
         }

@@ -266,7 +266,7 @@ impl<'a> Walk<'a> {
         let absent = is_absence(&error);
         if self.direct && !absent {
             // Not what hides, and not what is our own fault: both may be there.
-            let away = [Trouble::Timeout, Trouble::Overloaded, Trouble::Broken];
+            let away = [Trouble::Timeout, Trouble::Overloaded, Trouble::Broken, Trouble::Barred];
             self.unreachable =
                 matches!(&error, Error::Unavailable { kind, .. } if away.contains(kind));
             self.before_direct = self.best.clone().filter(Error::is_not_found);

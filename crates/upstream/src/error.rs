@@ -104,6 +104,8 @@ pub enum Trouble {
     Overloaded,
     /// Anything else: a 5xx, DNS, TLS, no connection, a cut body.
     Broken,
+    /// A rule of ours forbids the address that its name leads to.
+    Barred,
     /// It is there or not there, and hides which: it wants a credential that we have not.
     Hidden,
     /// Ours, not its: our disk, our git.

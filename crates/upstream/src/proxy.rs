@@ -291,6 +291,10 @@ impl ProxySource {
                 let reason = format!("no answer in time ({phase})");
                 (self.unavailable(Trouble::Timeout, reason, None), Some(blame))
             }
+            // Named by a page or by the operator: either way no trouble of the upstream's own.
+            Outer::Unreachable { reason, forbidden: true, .. } => {
+                (self.unavailable(Trouble::Barred, reason, None), None)
+            }
             Outer::Unreachable { reason, .. } => {
                 (self.unavailable(Trouble::Broken, reason, None), Some(Blame::Source))
             }

@@ -88,9 +88,10 @@ async fn link_local_addresses_are_not_dialled_whoever_names_them() {
     let fake = Fake::start(|_, _| to(302, "http://169.254.169.254/latest/meta-data")).await;
     let error = fetch(&client(), get(fake.url("/"))).await.unwrap_err();
     assert!(error.to_string().contains("may not be dialled"), "{error}");
+    assert!(matches!(error, Error::Redirect { forbidden: true, .. }), "{error:?}");
     let direct = get("http://169.254.169.254/".parse().unwrap());
     let error = fetch(&client(), direct).await.unwrap_err();
-    assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+    assert!(matches!(error, Error::Unreachable { forbidden: true, .. }), "{error:?}");
 }
 
 #[tokio::test]
@@ -101,7 +102,7 @@ async fn a_discovered_host_is_not_dialled_in_private_ranges() {
     by_name.url.set_host(Some("localhost")).unwrap();
     for question in [by_address, by_name] {
         let error = fetch(&client(), question).await.unwrap_err();
-        assert!(matches!(&error, Error::Unreachable { .. }), "{error:?}");
+        assert!(matches!(&error, Error::Unreachable { forbidden: true, .. }), "{error:?}");
         assert!(error.to_string().contains("may not be dialled"), "{error}");
     }
     assert_eq!(fake.count(), 0);
@@ -114,6 +115,6 @@ async fn a_dead_machine_behind_a_redirect_is_the_redirects_fault() {
     drop(gone);
     let fake = Fake::start(move |_, _| to(302, &location)).await;
     let error = fetch(&client(), get(fake.url("/"))).await.unwrap_err();
-    assert!(matches!(&error, Error::Redirect { .. }), "{error:?}");
+    assert!(matches!(&error, Error::Redirect { forbidden: false, .. }), "{error:?}");
     assert!(error.to_string().contains("connection refused"), "{error}");
 }

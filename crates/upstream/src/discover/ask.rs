@@ -86,7 +86,7 @@ impl Discovery {
         let name: Arc<str> = Arc::clone(&self.origin.0);
         let Ok(url) = Url::parse(rewritten.as_deref().unwrap_or(url)) else {
             let reason = "the path makes no URL".to_owned();
-            return Err(outbound::Error::Unreachable { name, reason });
+            return Err(outbound::Error::Unreachable { name, reason, forbidden: false });
         };
         let get = Get {
             url,
@@ -131,6 +131,8 @@ impl Discovery {
         let kind = match &error {
             Outer::Timeout { .. } => Trouble::Timeout,
             Outer::BadBody { reason, .. } => return self.invalid(path, reason.clone()),
+            Outer::Unreachable { forbidden: true, .. }
+            | Outer::Redirect { forbidden: true, .. } => Trouble::Barred,
             _ => Trouble::Broken,
         };
         let reason = match error {

@@ -545,7 +545,7 @@ async fn a_page_that_names_a_proxy_is_followed_where_its_host_may_be_dialled() {
     let naming = Host::serving(|_| (200, page("x.org/m mod https://127.0.0.1:1/proxy"))).await;
     let source = discovering(folder.path(), &naming, "").await;
     let error = listed(&source, "x.org/m").await.unwrap_err();
-    assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
+    assert!(matches!(error, Error::Unavailable { kind: Trouble::Barred, .. }), "{error:?}");
     assert!(error.to_string().contains("127.0.0.1"), "{error}");
     assert_eq!(pages.pages(), asked);
 }

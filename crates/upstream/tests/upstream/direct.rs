@@ -145,7 +145,7 @@ async fn what_direct_says_is_told_before_what_a_proxy_did_not_know() {
 
 #[tokio::test]
 async fn a_proxy_s_404_stands_below_a_module_while_direct_cannot_be_reached() {
-    for kind in [Trouble::Broken, Trouble::Timeout] {
+    for kind in [Trouble::Broken, Trouble::Timeout, Trouble::Barred] {
         let (_fake, chain) = behind_a_proxy(knows_m(), &Direct::down(kind)).await;
         for below in ["a.b/c/m/pkg", "a.b/c/m/pkg/deeper"] {
             let error = chain.list(&path(below)).await.unwrap_err();

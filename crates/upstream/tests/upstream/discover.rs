@@ -218,6 +218,10 @@ async fn inside_hosts_are_dialled_on_the_operators_word_only() {
     let public = discovery(DiscoverySettings::default());
     let error = public.root(&path("127.0.0.1/a")).await.unwrap_err();
     assert!(error.to_string().contains("loopback and may not be dialled"), "{error}");
+    assert!(matches!(error, Error::Unavailable { kind: Trouble::Barred, .. }), "{error:?}");
+    let answer = Answer::Status(302, "location: http://169.254.169.254/\r\n", Vec::new());
+    let led = always(answer).await.unwrap_err();
+    assert!(matches!(led, Error::Unavailable { kind: Trouble::Barred, .. }), "{led:?}");
     let private = Private::new(vec![("127.0.0.1".to_owned(), "GOPRIVATE".to_owned())]);
     let told = discovery(DiscoverySettings { private, ..DiscoverySettings::default() });
     let error = told.root(&path("127.0.0.1/a")).await.unwrap_err();

@@ -196,7 +196,8 @@ fn begin(app: &Arc<Shared>, request: Request) -> Step {
         ))),
         Route::Module { path, fetching } => {
             let fetching = if noted.fetching == fetching { fetching } else { Fetching::CachedOnly };
-            module(app, visit, &head, path, fetching)
+            let asked = Named { path, fetching, caller: app.caller(&head, &noted) };
+            module(app, visit, &head, asked)
         }
         Route::Metrics if app.admin != AdminFace::Shared => {
             Step::Done(visit.refuse(app.admin.no_metrics()))
@@ -227,14 +228,21 @@ fn method_refusal(method: &Method) -> Option<Refusal> {
     (method != Method::GET && method != Method::HEAD).then(refusal)
 }
 
+/// What names a module, and who asks for it.
+struct Named<'a> {
+    path: &'a str,
+    fetching: Fetching,
+    caller: Caller,
+}
+
 /// Parse, identify, authorize, one look-up; what is not in memory goes on as [`Cold`].
 fn module(
     app: &Arc<Shared>,
     mut visit: Visit,
     head: &http::request::Parts,
-    path: &str,
-    fetching: Fetching,
+    asked: Named<'_>,
 ) -> Step {
+    let Named { path, fetching, caller } = asked;
     let request = match gomod::Request::parse(path) {
         Ok(request) => request,
         Err(error) => {
@@ -242,7 +250,7 @@ fn module(
         }
     };
     let kind = Kind::of(&request);
-    let permitted = match app.caller(head).may_read(request) {
+    let permitted = match caller.may_read(request) {
         Ok(permitted) => permitted,
         Err(error) => return Step::Done(visit.refuse(Refusal::from(&error))),
     };
@@ -298,12 +306,14 @@ impl Cold {
 }
 
 impl Shared {
-    /// Nobody has a name yet: what a caller may read depends on the address he came by.
-    fn caller(&self, head: &http::request::Parts) -> Caller {
+    /// Nobody has a name yet: what a caller may read depends on the address he came by, and on what
+    /// a proxy before us says. That can only take rights away, so it is believed whoever says it.
+    fn caller(&self, head: &http::request::Parts, noted: &Noted<'_>) -> Caller {
         let local = || head.extensions.get::<Peer>().map(|peer| peer.local.ip().to_canonical());
+        let by_loopback = || !noted.from_elsewhere && local().is_some_and(|ip| ip.is_loopback());
         let reach = match self.private_readers {
             Readers::Anyone => Reach::Everything,
-            Readers::Loopback if local().is_some_and(|ip| ip.is_loopback()) => Reach::Everything,
+            Readers::Loopback if by_loopback() => Reach::Everything,
             Readers::Loopback => Reach::Public,
         };
         Caller::anonymous(reach)

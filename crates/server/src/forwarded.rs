@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use http::header::HOST;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 
 use crate::public_url::is_authority;
@@ -105,6 +105,13 @@ pub(crate) fn base_url(
     }
 }
 
+/// Whether every address of an `X-Forwarded-For` or `X-Real-IP` line is one of this machine. What
+/// cannot be read is not.
+pub(crate) fn is_loopback(line: &HeaderValue) -> bool {
+    let entries = line.as_bytes().split(|byte| *byte == b',');
+    entries.map(address).all(|entry| entry.is_some_and(|ip| ip.to_canonical().is_loopback()))
+}
+
 /// Reduces an address to what the access log may show.
 pub(crate) fn shown(address: IpAddr, shown: ClientAddress) -> Option<IpAddr> {
     match (shown, address) {
@@ -136,8 +143,6 @@ fn address(entry: &[u8]) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     fn ip(text: &str) -> IpAddr {
@@ -183,6 +188,22 @@ mod tests {
         ] {
             let headers = headers(&[(&X_FORWARDED_FOR, line)]);
             assert_eq!(client(ip("10.0.0.1"), &headers, &trusted()), ip(expected), "{line}");
+        }
+    }
+
+    #[test]
+    fn only_a_line_of_loopback_addresses_is_one_of_this_machine() {
+        for (line, expected) in [
+            ("127.0.0.1", true),
+            ("[::1]:443, 127.0.0.2", true),
+            ("::ffff:127.0.0.1", true),
+            ("192.0.2.1", false),
+            ("127.0.0.1, 192.0.2.1", false),
+            ("192.0.2.1, 127.0.0.1", false),
+            ("unknown", false),
+            ("", false),
+        ] {
+            assert_eq!(is_loopback(&HeaderValue::from_static(line)), expected, "{line}");
         }
     }
 

@@ -26,12 +26,19 @@ pub(crate) struct Noted<'h> {
     pub(crate) fetching: Fetching,
     /// It has been here before.
     pub(crate) returned: bool,
+    /// A proxy before us says that it comes from another machine.
+    pub(crate) from_elsewhere: bool,
 }
 
 impl<'h> Noted<'h> {
     /// Reads the headers; `via` is our own pseudonym in `Via`.
     pub(crate) fn read(headers: &'h HeaderMap, via: &str) -> Self {
-        let mut noted = Self { traceparent: None, fetching: Fetching::Allowed, returned: false };
+        let mut noted = Self {
+            traceparent: None,
+            fetching: Fetching::Allowed,
+            returned: false,
+            from_elsewhere: false,
+        };
         for (name, value) in headers {
             match name.as_str() {
                 "traceparent" => noted.traceparent = Some(value),
@@ -39,6 +46,11 @@ impl<'h> Noted<'h> {
                     noted.fetching = Fetching::CachedOnly;
                 }
                 "via" => noted.returned |= passed(value, via),
+                "x-forwarded-for" | "x-real-ip" => {
+                    noted.from_elsewhere |= !forwarded::is_loopback(value);
+                }
+                // RFC 7239 has more ways to say it than are worth reading.
+                "forwarded" => noted.from_elsewhere = true,
                 _ => {}
             }
         }
@@ -192,7 +204,12 @@ mod tests {
     #[test]
     fn a_plain_request_notes_nothing() {
         let headers = headers(&[("host", "larder"), ("accept-encoding", "gzip")]);
-        let noted = Noted { traceparent: None, fetching: Fetching::Allowed, returned: false };
+        let noted = Noted {
+            traceparent: None,
+            fetching: Fetching::Allowed,
+            returned: false,
+            from_elsewhere: false,
+        };
         assert_eq!(Noted::read(&headers, "x"), noted);
     }
 }

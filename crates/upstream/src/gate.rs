@@ -62,10 +62,11 @@ impl Gate {
 
     fn reason(&self, path: &ModulePath) -> Option<String> {
         let found = self.private.find(path).map(|found| found.to_string());
-        // The built-in domains are private, so what is left is somebody's list.
+        // The built-in domains are private, so what is left is somebody's list. Without its pattern:
+        // such a name is public, and whoever asks for it is told.
         let no_proxy = || {
             let found = self.no_proxy.find(path)?;
-            Some(format!("not to be asked of a proxy by {:?} ({})", found.pattern, found.source))
+            Some(format!("not to be asked of a proxy ({})", found.source))
         };
         found.or_else(no_proxy)
     }

@@ -52,8 +52,15 @@ impl From<&proxy::Error> for Refusal {
                 format!("not found: {what}: temporarily unavailable: not stored, fetching is off"),
             ),
             proxy::Error::Denied(denial) => Self::new(StatusCode::FORBIDDEN, denial.to_string()),
-            proxy::Error::Private { .. } | proxy::Error::PrivateLookup { .. } => {
-                Self::new(StatusCode::FORBIDDEN, error.to_string())
+            // Both are told to callers without the right to know the pattern, which may name more
+            // than the path they asked for: the text names the rule, the log what it says.
+            proxy::Error::Private { path, source_name, .. } => {
+                tracing::debug!(module = %path, "{error}");
+                Self::new(StatusCode::FORBIDDEN, private(path, source_name))
+            }
+            proxy::Error::PrivateLookup { path, source_name, .. } => {
+                tracing::debug!(module = %path, "{error}");
+                Self::new(StatusCode::FORBIDDEN, private_lookup(path, source_name))
             }
             proxy::Error::Upstream(error) => Self::from(error.as_ref()),
             proxy::Error::Sumdb(error) => Self::from(error.as_ref()),
@@ -93,6 +100,7 @@ impl From<&UpstreamError> for Refusal {
                 let status = match kind {
                     Trouble::Timeout => StatusCode::GATEWAY_TIMEOUT,
                     Trouble::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+                    Trouble::Barred => StatusCode::FORBIDDEN,
                     Trouble::Broken | Trouble::Hidden | Trouble::Own => StatusCode::BAD_GATEWAY,
                 };
                 Self { retry_after: *retry_after, ..Self::new(status, error.to_string()) }
@@ -139,6 +147,19 @@ impl From<&auth::Forbidden> for Refusal {
             _ => Self::new(StatusCode::FORBIDDEN, error.to_string()),
         }
     }
+}
+
+fn private(path: &gomod::ModulePath, source_name: &str) -> String {
+    format!(
+        "{path} is private ({source_name}) and served on loopback addresses only: ask from larder's own machine,\n\
+         or open private modules to everybody who reaches larder: write private.readers = \"anyone\" (LARDER_PRIVATE_READERS=anyone)"
+    )
+}
+
+fn private_lookup(path: &gomod::ModulePath, source_name: &str) -> String {
+    format!(
+        "{path} is private ({source_name}) and is looked up in no public checksum database: set GONOSUMDB={path} where go runs"
+    )
 }
 
 /// 404, or 410 where the source said so: the two are one to a client.
@@ -261,22 +282,37 @@ mod tests {
     }
 
     #[test]
-    fn a_private_name_says_which_pattern_and_where_it_was_set() {
-        let error = proxy::Error::Private {
-            path: gomod::ModulePath::parse("corp.com/x").unwrap(),
-            pattern: "corp.com".into(),
-            source_name: "GOPRIVATE (environment)".into(),
+    fn a_private_name_says_what_to_do_and_not_what_else_is_private() {
+        let path = || gomod::ModulePath::parse("corp.com/x").unwrap();
+        let pattern = || "corp.com/*secret*".to_owned();
+        let source_name = || "GOPRIVATE (environment)".to_owned();
+        let reading =
+            proxy::Error::Private { path: path(), pattern: pattern(), source_name: source_name() };
+        let lookup = proxy::Error::PrivateLookup {
+            path: path(),
+            pattern: pattern(),
+            source_name: source_name(),
         };
-        let (status, text) = of(error);
-        assert_eq!(status, 403);
-        assert!(text.contains("corp.com/x") && text.contains("GOPRIVATE (environment)"), "{text}");
+        for (error, remedy) in
+            [(reading, "private.readers = \"anyone\""), (lookup, "GONOSUMDB=corp.com/x")]
+        {
+            let (status, text) = of(error);
+            assert_eq!(status, 403);
+            for wanted in ["corp.com/x is private", "(GOPRIVATE (environment))", remedy] {
+                assert!(text.contains(wanted), "{wanted}: {text}");
+            }
+            assert!(!text.contains("secret"), "{text}");
+        }
     }
 
     #[test]
-    fn trouble_has_three_statuses() {
-        for (kind, status) in
-            [(Trouble::Timeout, 504), (Trouble::Overloaded, 503), (Trouble::Broken, 502)]
-        {
+    fn trouble_has_a_status_for_each_kind() {
+        for (kind, status) in [
+            (Trouble::Timeout, 504),
+            (Trouble::Overloaded, 503),
+            (Trouble::Broken, 502),
+            (Trouble::Barred, 403),
+        ] {
             let refusal = Refusal::from(&unavailable(kind));
             assert_eq!(refusal.status.as_u16(), status);
             assert_eq!(refusal.retry_after, Some(Duration::from_secs(7)));

@@ -395,20 +395,38 @@ async fn a_body_that_is_cut_is_logged_with_what_was_sent() {
 
 #[test]
 fn private_modules_are_for_loopback_unless_they_are_for_anyone() {
-    let reach = |readers, local: &str| {
+    let reach_with = |readers, local: &str, header: Option<(&'static str, &'static str)>| {
         let config = Config { private_readers: readers, ..Config::default() };
         let bench = bench_of(AdminFace::Shared, config);
         let mut request = request("GET", "/");
         let peer = request.extensions_mut().get_mut::<Peer>().unwrap();
         peer.local = local.parse().unwrap();
-        let caller = bench.app.0.caller(&request.into_parts().0);
+        if let Some((name, value)) = header {
+            request.headers_mut().insert(name, http::HeaderValue::from_static(value));
+        }
+        let (head, ()) = request.into_parts();
+        let caller = bench.app.0.caller(&head, &Noted::read(&head.headers, "larder"));
         caller.may_read(gomod::ModulePath::parse("example.com/m").unwrap()).unwrap().reach()
     };
+    let reach = |readers, local: &str| reach_with(readers, local, None);
     for local in ["127.0.0.1:80", "[::1]:80", "[::ffff:127.0.0.1]:80"] {
         assert_eq!(reach(Readers::Loopback, local), Reach::Everything, "{local}");
     }
     for local in ["192.0.2.1:80", "[2001:db8::1]:80", "[::ffff:192.0.2.1]:80"] {
         assert_eq!(reach(Readers::Loopback, local), Reach::Public, "{local}");
         assert_eq!(reach(Readers::Anyone, local), Reach::Everything, "{local}");
+    }
+    // Behind a proxy on this machine, whoever it is: what it says counts against the caller only.
+    for (name, value, expected) in [
+        ("x-forwarded-for", "192.0.2.1", Reach::Public),
+        ("x-forwarded-for", "192.0.2.1, 127.0.0.1", Reach::Public),
+        ("x-real-ip", "2001:db8::1", Reach::Public),
+        ("forwarded", "for=192.0.2.1", Reach::Public),
+        ("x-forwarded-for", "127.0.0.1", Reach::Everything),
+    ] {
+        let header = Some((name, value));
+        assert_eq!(reach_with(Readers::Loopback, "127.0.0.1:80", header), expected, "{header:?}");
+        assert_eq!(reach_with(Readers::Loopback, "192.0.2.9:80", header), Reach::Public);
+        assert_eq!(reach_with(Readers::Anyone, "127.0.0.1:80", header), Reach::Everything);
     }
 }

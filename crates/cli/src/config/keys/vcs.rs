@@ -17,7 +17,7 @@ pub(super) const KEYS: &[Key] = &[
         path: "private.readers",
         kind: Choice(&["loopback", "anyone"]),
         default: Is("loopback"),
-        doc: "Who may read private modules, as long as callers have no names: those who come by a loopback address of this machine, or whoever reaches larder. A reverse proxy on this machine comes by a loopback address.",
+        doc: "Who may read private modules, as long as callers have no names: those who come by a loopback address of this machine, or whoever reaches larder. A request that a reverse proxy on this machine hands on comes by a loopback address too, and is refused all the same when `X-Forwarded-For`, `X-Real-IP` or `Forwarded` says that it is from elsewhere.",
         wrong: "Too narrow: 403 with the line to write. `anyone` opens private modules to everybody who reaches the address.",
     },
     Key {

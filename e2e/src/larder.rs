@@ -1,5 +1,6 @@
 //! The binary under test.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -16,6 +17,7 @@ pub struct Settings {
     variables: Vec<(String, String)>,
     disk: Disk,
     authority: Option<String>,
+    listen: IpAddr,
 }
 
 /// What the data folder lies on.
@@ -38,6 +40,7 @@ impl Settings {
             variables: Vec::new(),
             disk: Disk::Usual,
             authority: None,
+            listen: Ipv4Addr::LOCALHOST.into(),
         };
         settings
             .with("LARDER_UPSTREAM_PROXIES", upstream)
@@ -90,6 +93,13 @@ impl Settings {
     #[must_use]
     pub fn on(mut self, disk: Disk) -> Self {
         self.disk = disk;
+        self
+    }
+
+    /// Listens on another address than 127.0.0.1; `0.0.0.0` is all of this machine.
+    #[must_use]
+    pub fn listen(mut self, address: IpAddr) -> Self {
+        self.listen = address;
         self
     }
 
@@ -182,9 +192,17 @@ impl Larder {
     fn start_until(settings: &Settings, probe: &str) -> anyhow::Result<Self> {
         let log = settings.data.with_extension("log");
         let output = std::fs::File::options().create(true).append(true).open(&log)?;
-        let address = format!("127.0.0.1:{}", crate::free_port()?);
+        let port = crate::free_port()?;
+        // What listens on all addresses is asked by the loopback one.
+        let asked = if settings.listen.is_unspecified() {
+            Ipv4Addr::LOCALHOST.into()
+        } else {
+            settings.listen
+        };
+        let address = SocketAddr::new(asked, port);
+        let listen = SocketAddr::new(settings.listen, port).to_string();
         let mut command = settings.command("serve")?;
-        command.args(["--listen", &address]).stdout(output.try_clone()?).stderr(output);
+        command.args(["--listen", &listen]).stdout(output.try_clone()?).stderr(output);
         let child = command.spawn().context("starting larder")?;
         let authority = settings.authority.clone();
         let scheme = if authority.is_some() { "https" } else { "http" };
@@ -200,6 +218,16 @@ impl Larder {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The same larder at another address of this machine.
+    #[must_use]
+    pub fn url_at(&self, address: IpAddr) -> String {
+        let port = self.url.rsplit(':').next().unwrap_or_default();
+        match address {
+            IpAddr::V4(ip) => format!("http://{ip}:{port}"),
+            IpAddr::V6(ip) => format!("http://[{ip}]:{port}"),
+        }
     }
 
     /// Asks for a path, which goes out as written.

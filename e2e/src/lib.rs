@@ -13,9 +13,9 @@ mod go;
 mod larder;
 mod nginx;
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -35,6 +35,15 @@ const READY_SECS: u64 = 30;
 /// When there is none.
 pub fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+/// An address of this machine that is no loopback one; none on a machine without a network.
+#[must_use]
+pub fn own_address() -> Option<IpAddr> {
+    let output = Command::new("hostname").arg("-I").output().ok()?;
+    let said = String::from_utf8(output.stdout).ok()?;
+    let mut addresses = said.split_whitespace().filter_map(|text| text.parse::<IpAddr>().ok());
+    addresses.find(|address| address.is_ipv4() && !address.is_loopback())
 }
 
 /// Asks again and again until something holds; false after the time to come up.

@@ -6,7 +6,10 @@ mod go;
 mod kill;
 mod outage;
 mod prefix;
+mod private;
+mod remote;
 mod serve;
+mod ssh;
 mod worlds;
 
 use e2e::{Larder, Settings};

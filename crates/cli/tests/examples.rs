@@ -1,4 +1,4 @@
-//! The files in `deploy/` are right.
+//! The files in `deploy/` and the recipes in `docs/` are right.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 #![expect(clippy::disallowed_methods, reason = "tests read the files of the repository")]
@@ -68,4 +68,31 @@ fn the_unit_waits_longer_than_larder_takes_to_stop() {
     let world = World::empty("/nonexistent".into());
     let takes = load(&Flags::default(), &world).unwrap().settings.server.stop_timeout;
     assert!(waits.0 >= takes.0 + Duration::from_secs(3), "{waits} {takes}");
+}
+
+/// The blocks of a page in one language.
+fn blocks(text: &str, language: &str) -> Vec<String> {
+    let begin = format!("```{language}\n");
+    let found = text.split(&begin).skip(1).filter_map(|rest| rest.split("```").next());
+    found.map(str::to_owned).collect()
+}
+
+#[test]
+fn recipes_of_credentials_are_good_configurations() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/credentials.md");
+    let text = fs::read_to_string(path).unwrap();
+    let tables = blocks(&text, "toml");
+    assert!(tables.len() >= 5, "{}", tables.len());
+    for table in tables {
+        // What is no part of the recipe: where public modules come from.
+        let whole = format!("{table}\n[upstream]\nproxies = \"direct\"\n");
+        check(&whole).unwrap_or_else(|problems| panic!("{table}\n{problems}"));
+    }
+    let mut world = World::empty("/nonexistent".into());
+    for line in blocks(&text, "sh").concat().lines() {
+        let (name, value) = line.strip_prefix("export ").unwrap().split_once('=').unwrap();
+        world = world.with(name, value);
+    }
+    let resolved = load(&Flags::default(), &world).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(resolved.grants.len(), 1);
 }

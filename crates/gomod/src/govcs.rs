@@ -42,7 +42,7 @@ enum Whom {
 }
 
 /// Whether GOPRIVATE covers a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Visibility {
     /// It does.
     Private,

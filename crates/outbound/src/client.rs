@@ -287,6 +287,16 @@ impl Client {
                 request.basic_auth(user, Some(password.expose_secret()))
             }
             Some(Credential::Bearer(token)) => request.bearer_auth(token.expose_secret()),
+            Some(Credential::Header(value)) => {
+                let mut value =
+                    header::HeaderValue::from_str(value.expose_secret()).map_err(|_bytes| {
+                        let reason =
+                            "the credential has characters that no header may have".to_owned();
+                        Failure::unreachable(&get.name, reason, Again::No)
+                    })?;
+                value.set_sensitive(true);
+                request.header(header::AUTHORIZATION, value)
+            }
             None => request,
         };
         let limits = Limits {

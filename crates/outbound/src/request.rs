@@ -66,6 +66,8 @@ pub enum Credential {
     },
     /// RFC 6750.
     Bearer(SecretString),
+    /// The whole value of `Authorization`, as an operator or a helper gave it.
+    Header(SecretString),
 }
 
 impl fmt::Debug for Credential {

@@ -9,11 +9,12 @@ mod ask;
 mod kept;
 mod markup;
 mod page;
+mod proof;
 mod target;
 
 use std::{sync::Arc, time::Duration};
 
-use gomod::{ModulePath, pattern::Patterns, quote, repo::Vcs};
+use gomod::{ModulePath, govcs::Visibility, pattern::Patterns, quote, repo::Vcs};
 use outbound::Client;
 use policy::{Private, address::Word};
 use tokio::time::Instant;
@@ -23,7 +24,7 @@ use self::{
     page::{Import, Mismatch, matching, shown},
     target::{Security, check_subdir, check_url},
 };
-use crate::{Error, Origin};
+use crate::{Credentials, Error, Origin};
 
 /// Roots and pages that are remembered, each.
 const MAX_KEPT: usize = 4096;
@@ -54,6 +55,8 @@ pub struct DiscoverySettings {
     /// GOINSECURE: no certificate is asked of these, plain http is tried, and their pages may name
     /// http URLs. Addresses in private ranges are dialled for them.
     pub insecure: Patterns,
+    /// Who larder is at hosts that show the page of a private path to nobody else.
+    pub credentials: Credentials,
     /// The value of our `Via` header.
     pub via: Arc<str>,
     /// How long a root is remembered. Default 1 h.
@@ -70,6 +73,7 @@ impl Default for DiscoverySettings {
         Self {
             private: Private::default(),
             insecure: Patterns::default(),
+            credentials: Credentials::default(),
             via: Arc::from("1.1 larder"),
             fresh: Duration::from_hours(1),
             absent_fresh: Duration::from_mins(1),
@@ -80,8 +84,9 @@ impl Default for DiscoverySettings {
 
 /// Asks hosts where the repositories of their paths are.
 ///
-/// Never with credentials, and never any host but the path's own first element and where that
-/// leads by redirects. Answers are kept; one flight for any number of callers of a path.
+/// Never any host but the path's own first element and where that leads by redirects. A credential
+/// is shown to that host only, over https, for a private path, when it said 4xx to who showed none.
+/// Answers are kept; one flight for any number of callers of a path.
 #[derive(Debug)]
 pub struct Discovery {
     client: Client,
@@ -98,6 +103,8 @@ pub struct Discovery {
 struct Access {
     word: Word,
     security: Security,
+    /// Of private paths a page may be read with a credential, which is then no page of others.
+    visibility: Visibility,
 }
 
 /// What a page says.
@@ -219,9 +226,14 @@ impl Discovery {
     /// The operator's patterns are his word that the path's hosts may be inside.
     fn access(&self, path: &ModulePath) -> Access {
         let insecure = self.settings.insecure.find(path.as_str()).is_some();
-        let told = insecure || self.settings.private.find(path).is_some();
+        let visibility = match self.settings.private.find(path) {
+            Some(_) => Visibility::Private,
+            None => Visibility::Public,
+        };
+        let told = insecure || visibility == Visibility::Private;
         Access {
             word: if told { Word::Operator } else { Word::Discovered },
+            visibility,
             security: if insecure { Security::Insecure } else { Security::Secure },
         }
     }

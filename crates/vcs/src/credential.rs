@@ -18,8 +18,15 @@ pub(crate) const MAX_NETRC_BYTES: u64 = 1 << 20;
 const MAX_HELPER_BYTES: u64 = 64 << 10;
 const HELPER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The value of `Authorization` for a remote; none where there is nothing to show.
-pub(crate) async fn authorization(
+/// Returns the value of `Authorization` for a URL; none where there is nothing to show.
+///
+/// Reads a netrc file or runs a helper each time. Cancel safe: a helper is killed.
+///
+/// # Errors
+///
+/// `Forbidden` for a credential of another protocol and for one that no header can hold, `Mirror`
+/// for a file that cannot be read and a helper that fails.
+pub async fn authorization(
     url: &RemoteUrl,
     credential: Option<&Credential>,
 ) -> Result<Option<SecretString>, Error> {

@@ -70,6 +70,7 @@ use std::time::Duration;
 
 pub use blocking::blocking;
 pub use config::{Config, Egress, ExtraProtocol, Place, Rewrite, RewriteError};
+pub use credential::authorization;
 pub use error::{Error, MAX_REASON_BYTES};
 pub use git::Git;
 pub use metrics::{Action, Failure, Metrics};

@@ -1,9 +1,10 @@
 //! Whole downloads from a git server over smart http.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use e2e::{Go, Larder, Settings};
-use testkit::{GitRepo, GitRule, GitServer};
+use testkit::{Behaviour, FakeUpstream, GitRepo, GitRule, GitServer, Modules};
 
 use super::direct::{World, host, package};
 
@@ -95,6 +96,40 @@ fn without_its_credential_a_repository_is_hidden_and_no_404() -> anyhow::Result<
     Ok(())
 }
 
+#[test]
+fn a_helper_proves_larder_to_the_host_of_pages_and_to_git() -> anyhow::Result<()> {
+    let world = World::new()?;
+    host(&world)?;
+    let server = GitServer::start(world.path("hosted"))?;
+    server.rule(GitRule { authorization: Some(BASIC.to_owned()), ..GitRule::default() });
+    let mut pages = Modules::new();
+    let tag = "<meta name=\"go-import\" content=\"git.corp/old git https://git.corp/u/old\">";
+    pages.raw("/git.corp/old?go-get=1", format!("<head>{tag}</head>"));
+    let pages = FakeUpstream::start(pages)?;
+    // Hidden from strangers, as GitLab hides projects.
+    pages.behave("*", Behaviour::new().status(404).times(1));
+    let helper = world.path("helper");
+    let script =
+        "#!/bin/sh\n[ \"$1\" = get ] && echo username=aladdin && echo 'password=open sesame'\n";
+    std::fs::write(&helper, script)?;
+    std::fs::set_permissions(&helper, std::fs::Permissions::from_mode(0o755))?;
+    let larder = Larder::start(
+        &Settings::new(&world.path("data"), "direct")
+            .with("LARDER_VCS_PROGRAM", "git")
+            .with("LARDER_VCS_REWRITE", &format!("https://git.corp/={}/", server.url()))
+            .with("LARDER_DIRECT_DISCOVERY_REWRITE", &format!("https://={}/", pages.url()))
+            .with("GOPRIVATE", "git.corp")
+            .with("LARDER_DIRECT_CREDENTIAL_X_URL", "git.corp")
+            .with("LARDER_DIRECT_CREDENTIAL_X_HELPER", &helper.display().to_string()),
+    )?;
+    let zip = larder.get("/git.corp/old/@v/v3.0.0+incompatible.zip")?;
+    assert_eq!(zip.status, 200, "{}", zip.text());
+    let shown: Vec<_> =
+        pages.seen().iter().map(|seen| seen.header("authorization").map(str::to_owned)).collect();
+    assert_eq!(shown, [None, Some(BASIC.to_owned())]);
+    Ok(())
+}
+
 const AT_ONCE: usize = 50;
 
 #[test]
@@ -129,5 +164,7 @@ fn fifty_versions_at_once_are_one_fetch() -> anyhow::Result<()> {
     })?;
     // The commits, then, since the repository is small, all of its files.
     assert_eq!(server.fetches(), 2, "{:#?}", server.seen());
+    // Each fetch begins with a look at the refs, and there is one such look for all before it.
+    assert!(server.talks() <= 4, "{}", server.talks());
     Ok(())
 }

@@ -69,6 +69,7 @@ pub(super) fn source(
     let discovery = DiscoverySettings {
         private: private.clone(),
         insecure: insecure.clone(),
+        credentials: upstream::Credentials::new(resolved.grants.clone()),
         via: observed.via_header(),
         rewrite: pairs
             .collect::<Option<_>>()

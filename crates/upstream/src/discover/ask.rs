@@ -19,6 +19,13 @@ const WHOLE: Duration = Duration::from_secs(10);
 /// (`impatientInsecureHTTPClient`).
 const INSECURE_WHOLE: Duration = Duration::from_secs(5);
 
+/// How a page is asked for.
+struct How {
+    whole: Duration,
+    word: Word,
+    credential: Option<outbound::Credential>,
+}
+
 /// The page that speaks of an import path.
 pub(super) fn url_of(import: &str) -> String {
     let slash = if import.contains('/') { "" } else { "/" };
@@ -44,45 +51,54 @@ impl Discovery {
         import: &str,
         access: Access,
     ) -> Result<Arc<Read>, Error> {
-        let secure = url_of(import);
-        let asked = match (access.security, &self.unverified) {
-            (Security::Insecure, Some(client)) => {
-                match self.fetch(client, &secure, INSECURE_WHOLE, access.word).await {
-                    // Only where https does not connect: what it says is not asked of http again.
-                    Err(outbound::Error::Unreachable { .. } | outbound::Error::Timeout { .. }) => {
-                        let plain = secure.replacen("https", "http", 1);
-                        self.fetch(client, &plain, WHOLE, access.word).await
-                    }
-                    asked => asked,
-                }
-            }
-            _ => self.fetch(&self.client, &secure, WHOLE, access.word).await,
-        };
-        let page = asked.map_err(|error| self.unreachable(path, import, error))?;
-        let imports = imports(&page.body);
-        if imports.is_empty() && page.status != 200 {
+        let asked = self.first(import, access).await;
+        let mut page = asked.map_err(|error| self.unreachable(path, import, error))?;
+        let mut found = imports(&page.body);
+        // Source: golang/go `cmd/go/internal/web` (`get`): any 4xx is asked again by who has a
+        // credential, since hosts say 404 of what they hide.
+        if found.is_empty()
+            && (400..500).contains(&page.status)
+            && let Some(credential) = self.proof(path, import, access).await?
+        {
+            let how = How { whole: WHOLE, word: access.word, credential: Some(credential) };
+            let asked = self.fetch(&self.client, &url_of(import), how).await;
+            page = asked.map_err(|error| self.unreachable(path, import, error))?;
+            found = imports(&page.body);
+        }
+        if found.is_empty() && page.status != 200 {
             return Err(self.refused(path, &page));
         }
-        if imports.is_empty() && page.cut {
+        if found.is_empty() && page.cut {
             let reason = format!("no go-import meta tag in the first {MAX_PAGE_BYTES} bytes");
             return Err(self.invalid(path, reason));
         }
-        Ok(Arc::new(Read { url: page.url.into(), imports }))
+        Ok(Arc::new(Read { url: page.url.into(), imports: found }))
     }
 
-    async fn fetch(
-        &self,
-        client: &Client,
-        url: &str,
-        whole: Duration,
-        word: Word,
-    ) -> Result<Page, outbound::Error> {
+    /// Asks as a stranger.
+    async fn first(&self, import: &str, access: Access) -> Result<Page, outbound::Error> {
+        let secure = url_of(import);
+        let how = |whole| How { whole, word: access.word, credential: None };
+        let (Security::Insecure, Some(client)) = (access.security, &self.unverified) else {
+            return self.fetch(&self.client, &secure, how(WHOLE)).await;
+        };
+        match self.fetch(client, &secure, how(INSECURE_WHOLE)).await {
+            // Only where https does not connect: what it says is not asked of http again.
+            Err(outbound::Error::Unreachable { .. } | outbound::Error::Timeout { .. }) => {
+                let plain = secure.replacen("https", "http", 1);
+                self.fetch(client, &plain, how(WHOLE)).await
+            }
+            asked => asked,
+        }
+    }
+
+    async fn fetch(&self, client: &Client, url: &str, how: How) -> Result<Page, outbound::Error> {
         let rewritten = self.settings.rewrite.iter().find_map(|(from, to)| {
             let rest = url.strip_prefix(from.as_str())?;
             Some(format!("{to}{rest}"))
         });
         // Who rewrites says where to.
-        let word = if rewritten.is_some() { Word::Operator } else { word };
+        let word = if rewritten.is_some() { Word::Operator } else { how.word };
         let name: Arc<str> = Arc::clone(&self.origin.0);
         let Ok(url) = Url::parse(rewritten.as_deref().unwrap_or(url)) else {
             let reason = "the path makes no URL".to_owned();
@@ -91,10 +107,10 @@ impl Discovery {
         let get = Get {
             url,
             name,
-            credential: None,
+            credential: how.credential,
             word,
-            first_byte: whole,
-            whole,
+            first_byte: how.whole,
+            whole: how.whole,
             max_bytes: MAX_PAGE_BYTES,
             via: Arc::clone(&self.settings.via),
             coding: Coding::Gzip,

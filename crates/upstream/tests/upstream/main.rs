@@ -14,6 +14,7 @@ mod direct;
 mod discover;
 mod fake;
 mod file;
+mod hidden;
 mod world;
 
 use std::{sync::Arc, time::Duration};

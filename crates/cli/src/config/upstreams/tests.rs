@@ -90,7 +90,9 @@ fn dressed(entry: &str, tables: &[(&str, &UpstreamSource)], netrc: &str) -> Resu
 fn who(proxy: &Proxy) -> String {
     match &proxy.credential {
         None => "nobody".to_owned(),
-        Some(Credential::Bearer(token)) => token.expose_secret().to_owned(),
+        Some(Credential::Bearer(token) | Credential::Header(token)) => {
+            token.expose_secret().to_owned()
+        }
         Some(Credential::Basic { user, password }) => {
             format!("{user}:{}", password.expose_secret())
         }

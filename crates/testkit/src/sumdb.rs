@@ -3,6 +3,7 @@
 //! Its heads are signed and its tiles are true, so the real `go` command believes it. Its log is
 //! made at the start and never grows.
 
+use std::fmt::Write as _;
 use std::io::{Cursor, Read as _};
 
 use anyhow::{Context, ensure};
@@ -12,8 +13,6 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{FakeUpstream, Modules, Seen};
 
-/// Its name.
-const NAME: &str = "sum.testkit.example";
 /// Most versions: all hashes of records are in one tile, which is not full.
 const MAX_RECORDS: usize = 255;
 /// Before the key in its hash and in its text. Source: golang.org/x/mod/sumdb/note.
@@ -29,6 +28,9 @@ pub struct FakeSumdb {
 }
 
 impl FakeSumdb {
+    /// Its name: the beginning of its key, and of its paths on a proxy.
+    pub const NAME: &str = "sum.testkit.example";
+
     /// Serves the records of all versions that have a zip.
     ///
     /// # Errors
@@ -50,12 +52,6 @@ impl FakeSumdb {
         let texts: Vec<_> = records.iter().map(|(_, text)| format!("{text}\n")).collect();
         answers.raw(&format!("/tile/8/data/000.p/{width}"), texts.concat());
         Ok(Self { server: FakeUpstream::start(answers)?, key: verifier(&key) })
-    }
-
-    /// Its name: the beginning of its key, and of its paths on a proxy.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        NAME
     }
 
     /// The key that its heads are signed with, as GOSUMDB takes it.
@@ -120,8 +116,12 @@ fn files(zip: &[u8]) -> anyhow::Result<(Vec<(String, Hash)>, String)> {
 fn h1(mut files: Vec<(String, Hash)>) -> String {
     files.sort();
     let line = |(name, hash): &(String, Hash)| {
-        let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{hex}  {name}\n")
+        let mut line = hash.iter().fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        });
+        line.extend(["  ", name, "\n"]);
+        line
     };
     let lines: String = files.iter().map(line).collect();
     format!("h1:{}", BASE64_STANDARD.encode(sha256(lines.as_bytes())))
@@ -152,14 +152,14 @@ fn key_bytes(key: &KeyPair) -> Vec<u8> {
 }
 
 fn key_hash(key: &KeyPair) -> [u8; 4] {
-    let [a, b, c, d, ..] = sha256(&[NAME.as_bytes(), b"\n", &key_bytes(key)].concat());
+    let [a, b, c, d, ..] = sha256(&[FakeSumdb::NAME.as_bytes(), b"\n", &key_bytes(key)].concat());
     [a, b, c, d]
 }
 
 /// Source: golang.org/x/mod/sumdb/note (`NewVerifier`).
 fn verifier(key: &KeyPair) -> String {
     let (hash, text) = (u32::from_be_bytes(key_hash(key)), BASE64_STANDARD.encode(key_bytes(key)));
-    format!("{NAME}+{hash:08x}+{text}")
+    format!("{}+{hash:08x}+{text}", FakeSumdb::NAME)
 }
 
 /// Source: golang.org/x/mod/sumdb/tlog (`FormatTree`), golang.org/x/mod/sumdb/note (`Sign`).
@@ -167,7 +167,8 @@ fn signed_head(key: &KeyPair, leaves: &[Hash]) -> anyhow::Result<String> {
     let root = BASE64_STANDARD.encode(root(leaves));
     let head = format!("go.sum database tree\n{}\n{root}\n", leaves.len());
     let signature = [&key_hash(key)[..], &key.sign(head.as_bytes())?].concat();
-    Ok(format!("{head}\n\u{2014} {NAME} {}\n", BASE64_STANDARD.encode(signature)))
+    let (name, signature) = (FakeSumdb::NAME, BASE64_STANDARD.encode(signature));
+    Ok(format!("{head}\n\u{2014} {name} {signature}\n"))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Private names: who is asked about them, and who is told.
 
+use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 
 use e2e::{Go, Larder, Settings};
@@ -47,7 +48,7 @@ impl Leaks {
     fn public_names_do_arrive(&self, larder: &Larder) -> anyhow::Result<()> {
         let before = (self.upstream.calls("/example.com/*"), self.sumdb.calls("/lookup/*"));
         assert_eq!(larder.get("/example.com/a/@v/list")?.status, 200);
-        let lookup = format!("/sumdb/{}/lookup/example.com/a@v1.0.0", self.sumdb.name());
+        let lookup = format!("/sumdb/{}/lookup/example.com/a@v1.0.0", FakeSumdb::NAME);
         let found = larder.get(&lookup)?;
         assert_eq!(found.status, 200, "{}", found.text());
         let after = (self.upstream.calls("/example.com/*"), self.sumdb.calls("/lookup/*"));
@@ -93,12 +94,12 @@ fn private_names_never_leave() -> anyhow::Result<()> {
         "GitHub.com/u/root@v1.0.0",
         "github.com%2fu%2froot@v1.0.0",
     ] {
-        let path = format!("/sumdb/{}/lookup/{looked_up}", leaks.sumdb.name());
+        let path = format!("/sumdb/{}/lookup/{looked_up}", FakeSumdb::NAME);
         let answer = larder.get(&path)?;
         assert!((400..500).contains(&answer.status), "{looked_up}: {}", answer.status);
     }
     let known =
-        larder.get(&format!("/sumdb/{}/lookup/github.com/u/root@v1.0.0", leaks.sumdb.name()))?;
+        larder.get(&format!("/sumdb/{}/lookup/github.com/u/root@v1.0.0", FakeSumdb::NAME))?;
     assert_eq!(known.status, 403, "{}", known.text());
     assert!(known.text().contains("GONOSUMDB=github.com/u/root"), "{}", known.text());
     assert_eq!(leaks.heard(), [""; 0]);
@@ -173,7 +174,8 @@ impl Stranger {
         if let Some(address) = e2e::own_address() {
             return Self { url: larder.url_at(address), forwarded_for: None };
         }
-        println!("no address but loopback: asked by X-Forwarded-For of a trusted proxy instead");
+        let said = "no address but loopback: asked by X-Forwarded-For of a trusted proxy instead";
+        let _ = writeln!(std::io::stdout(), "{said}");
         Self { url: larder.url().to_owned(), forwarded_for: Some("203.0.113.9") }
     }
 

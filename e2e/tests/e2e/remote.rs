@@ -164,7 +164,8 @@ fn fifty_versions_at_once_are_one_fetch() -> anyhow::Result<()> {
     })?;
     // The commits, then, since the repository is small, all of its files.
     assert_eq!(server.fetches(), 2, "{:#?}", server.seen());
-    // Each fetch begins with a look at the refs, and there is one such look for all before it.
-    assert!(server.talks() <= 4, "{}", server.talks());
+    // Each fetch begins with a look at the refs. Before it, there is one such look for all who ask
+    // meanwhile; on a busy machine they do not all come at the same time.
+    assert!(server.talks() <= 10, "{}", server.talks());
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::{io, path::PathBuf};
 #[non_exhaustive]
 pub enum Error {
     /// The file is damaged: close the index, [`set_aside`](crate::set_aside) the file, open anew.
-    #[error("index is damaged, seen when asked to {question}")]
+    #[error("database is damaged or newer than this program, seen when asked to {question}")]
     Damaged {
         /// What was asked: a verb and its object.
         question: &'static str,
@@ -16,7 +16,7 @@ pub enum Error {
         source: Option<Box<sqlx::Error>>,
     },
     /// The database did not answer: busy, full, read-only, closed. The next question may work.
-    #[error("index did not {question}")]
+    #[error("database did not {question}")]
     Unavailable {
         /// What was asked: a verb and its object.
         question: &'static str,

@@ -1,10 +1,12 @@
-//! SQL: the version index, which holds only what can be rebuilt.
+//! SQL: the version index, which can be rebuilt, and the state, which cannot.
 //!
-//! One SQLite file (write-ahead log, one writing connection, two reading ones). The store is the
+//! The index is one SQLite file (write-ahead log, one writing connection, two reading ones). The store is the
 //! truth and this a copy of it, made to answer without reading folders; a lost, damaged or newer
 //! file is set aside and begun anew, and what it held comes back from the store (`fsck
 //! --reindex`) and from upstream. So nothing waits for the disk here (`synchronous=NORMAL`): after
 //! a power cut the last changes may be missing, never half of one.
+//!
+//! The [`State`] is another file, durable at each change and never set aside.
 //!
 //! No request that is answered from the store waits for this room. Every function is named by the
 //! question it answers; no SQL leaves the room.
@@ -18,6 +20,7 @@ mod index;
 mod kept;
 mod metrics;
 mod open;
+mod state;
 
 pub use error::Error;
 pub use index::{Index, Row};
@@ -26,3 +29,4 @@ pub use kept::{
 };
 pub use metrics::Metrics;
 pub use open::{MAX_SET_ASIDE, Opened, set_aside};
+pub use state::{State, SumdbHead};

@@ -33,7 +33,7 @@ const READERS: u32 = 2;
 /// Longest write-ahead log that stays on disk after a checkpoint, in bytes.
 const MAX_LOG_BYTES: &str = "16777216";
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/index");
 
 /// How the index came to be open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,25 +80,35 @@ impl Index {
     /// # Errors
     /// `Unavailable` when memory is short.
     pub async fn memory() -> Result<Self, Error> {
-        let options = options(SqliteConnectOptions::new().in_memory(true));
-        // One connection that is never replaced: the database is that connection's.
-        let pool = SqlitePoolOptions::new()
-            .max_connections(1)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_with(options)
-            .await
-            .map_err(|error| Error::sql("open", error))?;
-        migrate(&pool).await?;
+        let pool = single_in_memory().await?;
+        bring_up(&pool, &MIGRATIONS, SCHEMA).await?;
         Ok(Self::over(pool.clone(), pool))
     }
 }
 
-fn options(options: SqliteConnectOptions) -> SqliteConnectOptions {
+/// One connection to a database in memory. It is never replaced: the database is that connection's.
+pub(crate) async fn single_in_memory() -> Result<SqlitePool, Error> {
+    let options = options(SqliteConnectOptions::new().in_memory(true), SqliteSynchronous::Normal);
+    let pool = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
+    let pool = pool.acquire_timeout(ACQUIRE_TIMEOUT).connect_with(options).await;
+    pool.map_err(|error| Error::sql("open", error))
+}
+
+/// One connection to a file, which is made if it is not there.
+pub(crate) async fn single(
+    file: &Path,
+    synchronous: SqliteSynchronous,
+) -> Result<SqlitePool, Error> {
+    let options = SqliteConnectOptions::new().filename(file).create_if_missing(true);
+    let pool = SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).max_connections(1);
+    let pool = pool.connect_with(self::options(options, synchronous)).await;
+    pool.map_err(|error| Error::sql("open", error))
+}
+
+fn options(options: SqliteConnectOptions, synchronous: SqliteSynchronous) -> SqliteConnectOptions {
     options
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Normal)
+        .synchronous(synchronous)
         .busy_timeout(BUSY_TIMEOUT)
         // Nothing is written outside the data folder, and there may be no TMPDIR.
         .pragma("temp_store", "MEMORY")
@@ -106,28 +116,20 @@ fn options(options: SqliteConnectOptions) -> SqliteConnectOptions {
 }
 
 async fn connect(file: &Path) -> Result<Index, Error> {
-    let options = options(SqliteConnectOptions::new().filename(file).create_if_missing(true));
-    let pool = SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT);
-    let writer = pool.clone().max_connections(1).connect_with(options.clone()).await;
-    let writer = writer.map_err(|error| Error::sql("open", error))?;
+    let writer = single(file, SqliteSynchronous::Normal).await?;
     if let Err(error) = ready(&writer).await {
         writer.close().await;
         return Err(error);
     }
-    let readers = pool.max_connections(READERS).connect_lazy_with(options);
+    let options = options(SqliteConnectOptions::new().filename(file), SqliteSynchronous::Normal);
+    let readers = SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT);
+    let readers = readers.max_connections(READERS).connect_lazy_with(options);
     Ok(Index::over(writer, readers))
 }
 
 /// Brings the tables up to date and looks whether they are ours.
 async fn ready(pool: &SqlitePool) -> Result<(), Error> {
-    let asked = sqlx::query_scalar("PRAGMA user_version").fetch_one(pool).await;
-    let found: i64 = asked.map_err(|error| Error::sql("tell its age", error))?;
-    if found > SCHEMA {
-        return Err(Error::nonsense("tell its age"));
-    }
-    if found < SCHEMA {
-        migrate(pool).await?;
-    }
+    bring_up(pool, &MIGRATIONS, SCHEMA).await?;
     for probe in [
         "SELECT path, version, size, stored, last_used, has_info, has_mod, has_zip
          FROM version LIMIT 1",
@@ -139,8 +141,21 @@ async fn ready(pool: &SqlitePool) -> Result<(), Error> {
     Ok(())
 }
 
-async fn migrate(pool: &SqlitePool) -> Result<(), Error> {
-    let migrated = MIGRATIONS.run(pool).await;
+/// Brings the tables up to `schema`; those of a newer release are refused.
+pub(crate) async fn bring_up(
+    pool: &SqlitePool,
+    migrations: &Migrator,
+    schema: i64,
+) -> Result<(), Error> {
+    let asked = sqlx::query_scalar("PRAGMA user_version").fetch_one(pool).await;
+    let found: i64 = asked.map_err(|error| Error::sql("tell its age", error))?;
+    if found > schema {
+        return Err(Error::nonsense("tell its age"));
+    }
+    if found == schema {
+        return Ok(());
+    }
+    let migrated = migrations.run(pool).await;
     migrated.map_err(|error| Error::sql("migrate", sqlx::Error::from(error)))
 }
 

@@ -31,9 +31,6 @@ pub struct Facts {
     /// The `.zip` file, when it is stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zip: Option<FileFacts>,
-    /// By which checksum database the hashes were confirmed, or `not configured`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub verified: Option<String>,
     /// That the version's tag was seen at another commit than the one it was served from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<Drift>,
@@ -58,6 +55,58 @@ pub struct FileFacts {
     pub origin: String,
     /// When the file was stored.
     pub stored: Timestamp,
+    /// Who confirmed its hash; absent in a file that was stored before anybody was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified: Option<Verification>,
+}
+
+/// Who confirmed a file's hash.
+///
+/// Written as an object with the field `by`, so that another way can be added.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Verification {
+    /// A checksum database, by a proof that ends in a signed tree head.
+    Database {
+        /// Its name.
+        name: String,
+        /// The number of the record.
+        record: u64,
+        /// The size of the tree that the proof is for.
+        tree_size: u64,
+        /// When that was.
+        at: Timestamp,
+    },
+    /// Nobody yet: the database could not be asked, and the first answer was trusted.
+    FirstUse,
+    /// Nobody: the module is private, or named in GONOSUMDB.
+    Exempt,
+    /// Nobody: verification is off.
+    Off,
+    /// A way that this release does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+impl Verification {
+    /// Whether a database is to be asked as soon as one can be.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        matches!(self, Self::FirstUse | Self::Off | Self::Unknown)
+    }
+}
+
+impl std::fmt::Display for Verification {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Database { name, tree_size, .. } => write!(f, "{name} at size {tree_size}"),
+            Self::FirstUse => f.write_str("unconfirmed, trusted on first use"),
+            Self::Exempt => f.write_str("exempt"),
+            Self::Off => f.write_str("off"),
+            Self::Unknown => f.write_str("unknown"),
+        }
+    }
 }
 
 /// A tag that moved after its version was served.
@@ -131,13 +180,18 @@ mod tests {
             h1: Some("h1:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=".to_owned()),
             origin: "proxy.example.com".to_owned(),
             stored: Timestamp::from_unix_secs(1_700_000_000),
+            verified: Some(Verification::Database {
+                name: "sum.golang.org".to_owned(),
+                record: 7,
+                tree_size: 8,
+                at: Timestamp::from_unix_secs(1_700_000_000),
+            }),
         };
         Facts {
             first_seen: Some(Timestamp::from_unix_secs(1_600_000_000)),
             info: None,
             go_mod: Some(FileFacts { h1: None, ..file.clone() }),
             zip: Some(file),
-            verified: Some("sum.golang.org".to_owned()),
             drift: Some(Drift {
                 was: "1f".repeat(20),
                 now: None,
@@ -167,11 +221,10 @@ mod tests {
 
     #[test]
     fn fields_of_a_newer_release_are_carried_along() {
-        let text = br#"{"verified":"not configured","attested":{"by":["a","b"]}}"#;
+        let text = br#"{"attested":{"by":["a","b"]}}"#;
         let facts = Facts::from_json(text).unwrap();
         let again = String::from_utf8(facts.to_json().unwrap()).unwrap();
         assert!(again.contains(r#""attested":{"by":["a","b"]}"#), "{again}");
-        assert_eq!(facts.verified.as_deref(), Some("not configured"));
     }
 
     #[test]
@@ -198,10 +251,22 @@ mod tests {
 
     #[test]
     fn what_could_not_be_read_again_is_not_written() {
-        let with = |len: usize| Facts { verified: Some("x".repeat(len)), ..Facts::default() };
+        let with = |len: usize| Facts {
+            unknown: BTreeMap::from([("x".to_owned(), "x".repeat(len).into())]),
+            ..Facts::default()
+        };
         let frame = with(0).to_json().unwrap().len();
         assert!(with(MAX_FACTS_BYTES - frame).to_json().is_ok());
         assert!(matches!(with(MAX_FACTS_BYTES - frame + 1).to_json(), Err(Error::TooLarge { .. })));
+    }
+
+    #[test]
+    fn ways_of_verification_that_are_unknown_are_open() {
+        let verification = |text: &str| serde_json::from_str::<Verification>(text).unwrap();
+        assert_eq!(verification(r#"{"by":"oracle","x":1}"#), Verification::Unknown);
+        assert_eq!(verification(r#"{"by":"first-use"}"#), Verification::FirstUse);
+        assert!(Verification::Unknown.is_open() && Verification::FirstUse.is_open());
+        assert!(!Verification::Exempt.is_open());
     }
 
     #[test]

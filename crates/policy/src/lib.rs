@@ -14,6 +14,6 @@ mod facts;
 mod private;
 mod rules;
 
-pub use facts::{Drift, Error, Facts, FileFacts, MAX_FACTS_BYTES};
+pub use facts::{Drift, Error, Facts, FileFacts, MAX_FACTS_BYTES, Verification};
 pub use private::{Private, PrivateMatch};
 pub use rules::{Config, Denial, DenyRule, MAX_DENIAL_BYTES, Pass, Policy, Rule, Subject};

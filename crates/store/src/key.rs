@@ -12,6 +12,9 @@ use crate::Error;
 /// Source: `NAME_MAX` of Linux file systems (limits.h); a test stands at the bound.
 pub const MAX_NAME_BYTES: usize = 255;
 
+/// The width of a full tile. Source: reference sumdb.md §1.6.
+const FULL_TILE: u16 = 256;
+
 /// The name of one stored object.
 #[derive(Debug, Clone, Copy)]
 pub enum Key<'a> {
@@ -29,10 +32,11 @@ pub enum Key<'a> {
     Facts(&'a ModVer),
     /// A kept contradiction. `/` makes folders; what no file name may hold is percent-encoded.
     Evidence(&'a str),
-    /// A tile of a checksum database.
+    /// A tile of a checksum database that is proxied, at any width: its beginning is that of every
+    /// wider one, so the widest takes the place of the others.
     Tile(&'a LogName, Tile),
-    /// One record of a checksum database, by its number.
-    Record(&'a LogName, u64),
+    /// What a checksum database that is proxied records of a version.
+    Record(&'a LogName, &'a ModVer),
     /// The newest tree head seen of a checksum database.
     Head(&'a LogName),
 }
@@ -64,10 +68,12 @@ impl Key<'_> {
             Self::Evidence(name) => format!("evidence/{}", safe_path(name)),
             // `@` ends the log's name, which may hold slashes: no log lies inside another.
             Self::Tile(log, tile) => {
-                format!("tiles/{}/@/{}", safe_path(log.as_str()), tile.path())
+                let full = Tile { width: FULL_TILE, ..*tile };
+                format!("tiles/{}/@/{}", safe_path(log.as_str()), full.path())
             }
-            Self::Record(log, number) => {
-                format!("records/{}/@/{}/{number}", safe_path(log.as_str()), number / 1000)
+            Self::Record(log, module) => {
+                let below = format!("records/{}/@", safe_path(log.as_str()));
+                module_file(&below, module, "record")
             }
             Self::Head(log) => format!("heads/{}/@/head", safe_path(log.as_str())),
         }
@@ -93,14 +99,14 @@ impl Key<'_> {
             Self::Head(_) => Lifetime::Replaced,
             // Facts must not be durable ahead of the file they speak of; syncing them behind it took
             // a third of a cold module's time, and what a power cut loses is hashed again.
-            Self::Facts(_) | Self::ListFile(_) => Lifetime::Derived,
-            Self::Info(_)
-            | Self::Mod(_)
-            | Self::Zip(_)
-            | Self::ZipHash(_)
-            | Self::Evidence(_)
-            | Self::Tile(..)
-            | Self::Record(..) => Lifetime::Immutable,
+            // Tiles and records are proven again each time they are read and fetched again when they
+            // do not prove: what a power cut takes of them costs a request.
+            Self::Facts(_) | Self::ListFile(_) | Self::Tile(..) | Self::Record(..) => {
+                Lifetime::Derived
+            }
+            Self::Info(_) | Self::Mod(_) | Self::Zip(_) | Self::ZipHash(_) | Self::Evidence(_) => {
+                Lifetime::Immutable
+            }
         }
     }
 
@@ -248,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn only_facts_heads_and_lists_change() {
+    fn module_files_and_evidence_never_change() {
         let any = module("example.com/x", "v1.0.0");
         let log = LogName::parse("sum.golang.org").unwrap();
         assert_eq!(Key::Facts(&any).lifetime(), Lifetime::Derived);
@@ -257,9 +263,8 @@ mod tests {
         for key in [Key::Info(&any), Key::Mod(&any), Key::Zip(&any), Key::ZipHash(&any)] {
             assert_eq!(key.lifetime(), Lifetime::Immutable, "{key}");
         }
-        for key in [Key::Evidence("x"), Key::Record(&log, 7)] {
-            assert_eq!(key.lifetime(), Lifetime::Immutable, "{key}");
-        }
+        assert_eq!(Key::Evidence("x").lifetime(), Lifetime::Immutable);
+        assert_eq!(Key::Record(&log, &any).lifetime(), Lifetime::Derived);
     }
 
     #[test]
@@ -274,9 +279,15 @@ mod tests {
     fn a_logs_files_lie_below_its_name() {
         let log = LogName::parse("sum.golang.org").unwrap();
         assert_eq!(Key::Head(&log).path(), "heads/sum.golang.org/@/head");
-        assert_eq!(Key::Record(&log, 12_345).path(), "records/sum.golang.org/@/12/12345");
-        let tile = Tile::parse("tile/8/0/x001/234").unwrap();
-        assert_eq!(Key::Tile(&log, tile).path(), "tiles/sum.golang.org/@/tile/8/0/x001/234");
+        let azure = module("github.com/Azure/x", "v1.0.0-RC1");
+        assert_eq!(
+            Key::Record(&log, &azure).path(),
+            "records/sum.golang.org/@/github.com/!azure/x/@v/v1.0.0-!r!c1.record"
+        );
+        for width in ["", ".p/7"] {
+            let tile = Tile::parse(&format!("tile/8/0/x001/234{width}")).unwrap();
+            assert_eq!(Key::Tile(&log, tile).path(), "tiles/sum.golang.org/@/tile/8/0/x001/234");
+        }
     }
 
     #[test]

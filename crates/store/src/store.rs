@@ -80,6 +80,17 @@ impl Store {
         Ok(Self { inner: Inner::Disk(Arc::new(Disk::open(data, config)?)) })
     }
 
+    /// Opens an existing data folder for reading, whoever else has it open. Blocks.
+    ///
+    /// Nothing can be changed through it ([`Degraded::ReadOnly`]), and it holds nobody up: for
+    /// looking at the folder of a server that runs.
+    ///
+    /// # Errors
+    /// `NewerLayout`; `Io`, also when there is no such folder.
+    pub fn beside(data: &Path) -> Result<Self, Error> {
+        Ok(Self { inner: Inner::Disk(Arc::new(Disk::beside(data)?)) })
+    }
+
     /// Opens the object, or a range of it, cut to its length. `None`: nothing has that name.
     ///
     /// Bodies up to [`SMALL_BODY_BYTES`](crate::SMALL_BODY_BYTES), and objects that change, come in

@@ -102,6 +102,23 @@ async fn a_second_open_is_busy_until_the_first_is_gone() {
 }
 
 #[tokio::test]
+async fn a_folder_in_use_can_be_looked_at_and_not_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(matches!(Store::beside(folder.path()), Err(Error::Io { .. })));
+    assert!(is_empty(folder.path()));
+    let store = open(folder.path());
+    let m = module("example.com/m", "v1.0.0");
+    create(&store, &Key::Mod(&m), b"module example.com/m\n").await.unwrap();
+    let beside = Store::beside(folder.path()).unwrap();
+    assert!(read(&beside, &Key::Mod(&m)).await.is_some());
+    create(&store, &Key::Info(&m), b"{}").await.unwrap();
+    assert!(read(&beside, &Key::Info(&m)).await.is_some());
+    assert!(matches!(beside.stage().await, Err(Error::Stopped(Degraded::ReadOnly))));
+    drop(store);
+    drop(open(folder.path()));
+}
+
+#[tokio::test]
 async fn a_newer_layout_is_refused_untouched() {
     let folder = tempfile::tempdir().unwrap();
     drop(open(folder.path()));

@@ -45,6 +45,29 @@ impl Disk {
     }
 }
 
+/// Looking at a folder that another process may hold.
+impl Disk {
+    pub(crate) fn beside(folder: &Path) -> Result<Self, Error> {
+        let root = std::path::absolute(folder).map_err(|error| Error::io("find", folder, error))?;
+        match layout(&root)? {
+            None => {
+                let missing = io::Error::from(io::ErrorKind::NotFound);
+                Err(Error::io("find a layout in", root, missing))
+            }
+            Some(found) if found > LAYOUT => Err(Error::NewerLayout { found }),
+            Some(_) => Ok(Self {
+                space: Space::new(&root, 0, true),
+                root,
+                sync: false,
+                publisher: Publisher::default(),
+                metrics: Metrics::default(),
+                scratch_names: AtomicU64::new(0),
+                _lock: None,
+            }),
+        }
+    }
+}
+
 /// A step of opening that failed, with what it tried.
 type Tried<T> = Result<T, (&'static str, PathBuf, io::Error)>;
 

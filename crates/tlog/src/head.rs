@@ -3,7 +3,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::{Error, decimal};
+use crate::hash::Hash;
+use crate::{Error, Note, VerifierKey, decimal};
 
 /// Holds the size and root of a checksum database's tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,14 +27,74 @@ impl TreeHead {
     pub fn parse(text: &str) -> Result<Self, Error> {
         parse(text).ok_or(Error::Head)
     }
+
+    /// Returns the text to be signed.
+    #[must_use]
+    pub fn text(&self) -> String {
+        format!("go.sum database tree\n{}\n{}\n", self.size, STANDARD.encode(self.root))
+    }
+}
+
+/// Holds a tree head whose note a key signed: made by [`SignedHead::open`] only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedHead {
+    head: TreeHead,
+    message: String,
+    has_extensions: bool,
+}
+
+impl SignedHead {
+    /// Opens a signed tree head.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Note`] and [`Error::Head`] for other text, [`Error::Unsigned`] and
+    /// [`Error::Signature`] when the key did not sign it.
+    pub fn open(key: &VerifierKey, message: &[u8]) -> Result<Self, Error> {
+        let note = Note::parse(message)?;
+        note.verify(key)?;
+        let head = TreeHead::parse(&note.text)?;
+        let has_extensions = head.text() != note.text;
+        let message = std::str::from_utf8(message).ok().ok_or(Error::Note)?.to_owned();
+        Ok(Self { head, message, has_extensions })
+    }
+
+    /// Returns the head.
+    #[must_use]
+    pub fn head(&self) -> &TreeHead {
+        &self.head
+    }
+
+    /// Returns how many records the tree holds.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.head.size
+    }
+
+    /// Returns the signed note as it came.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Returns whether lines stand below the root: suspicious, for no known log writes any.
+    #[must_use]
+    pub fn has_extensions(&self) -> bool {
+        self.has_extensions
+    }
 }
 
 fn parse(text: &str) -> Option<TreeHead> {
     let (size, rest) = text.strip_prefix("go.sum database tree\n")?.split_once('\n')?;
     let (root, _extensions) = rest.split_once('\n')?;
+    Some(TreeHead { size: decimal(size)?, root: decode_hash(root)? })
+}
+
+/// Reads a hash as it is written: 44 characters of padded base64, one way only.
+pub(crate) fn decode_hash(base64: &str) -> Option<Hash> {
     // 32 bytes are 44 digits; more is not worth decoding.
-    let root = (root.len() == 44).then(|| STANDARD.decode(root).ok()).flatten()?;
-    Some(TreeHead { size: decimal(size)?, root: root.try_into().ok()? })
+    let bytes = (base64.len() == 44).then(|| STANDARD.decode(base64).ok()).flatten()?;
+    bytes.try_into().ok()
 }
 
 #[cfg(test)]
@@ -48,6 +109,14 @@ mod tests {
         let head = TreeHead::parse(&format!("go.sum database tree\n35225469\n{ROOT}\n")).unwrap();
         assert_eq!(head.size, 35_225_469);
         assert_eq!(STANDARD.encode(head.root), ROOT);
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        for size in [0, 1, 35_225_469, i64::MAX.cast_unsigned()] {
+            let head = TreeHead { size, root: [9; 32] };
+            assert_eq!(TreeHead::parse(&head.text()), Ok(head));
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::Error;
+use crate::{Error, VerifierKey};
 
 /// Greatest size of a note or look-up answer. Source: golang/mod `tlog.ParseTree` (1e6).
 pub const MAX_MESSAGE_BYTES: usize = 1_000_000;
@@ -45,6 +45,44 @@ impl Note {
     pub fn parse(message: &[u8]) -> Result<Self, Error> {
         parse(message).ok_or(Error::Note)
     }
+
+    /// Checks that a key signed the text.
+    ///
+    /// The first signature of the key's name and id must verify; further ones of it and those of
+    /// other keys do not count. Source: golang/mod `note.Open`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unsigned`] without a signature of the key, [`Error::Signature`] for a wrong one.
+    pub fn verify(&self, key: &VerifierKey) -> Result<(), Error> {
+        let is_of_key = |signature: &&Signature| {
+            signature.key_id == key.id() && signature.name == key.name().as_str()
+        };
+        let Some(signature) = self.signatures.iter().find(is_of_key) else {
+            return Err(Error::Unsigned { name: key.name().clone() });
+        };
+        if key.verify(&self.text, &signature.bytes) {
+            Ok(())
+        } else {
+            Err(Error::Signature { name: key.name().clone() })
+        }
+    }
+
+    /// Returns the note as it is written: [`Note::parse`] of it is this note.
+    #[must_use]
+    pub fn message(&self) -> String {
+        let mut message = format!("{}\n", self.text);
+        for signature in &self.signatures {
+            let mut bytes = signature.key_id.to_be_bytes().to_vec();
+            bytes.extend_from_slice(&signature.bytes);
+            message.push_str(SIGNATURE_MARK);
+            message.push_str(&signature.name);
+            message.push(' ');
+            STANDARD.encode_string(&bytes, &mut message);
+            message.push('\n');
+        }
+        message
+    }
 }
 
 fn parse(message: &[u8]) -> Option<Note> {
@@ -75,8 +113,12 @@ pub(crate) fn plain_text(message: &[u8]) -> Option<&str> {
     if message.len() > MAX_MESSAGE_BYTES {
         return None;
     }
-    let text = std::str::from_utf8(message).ok()?;
-    text.bytes().all(|byte| byte >= b' ' || byte == b'\n').then_some(text)
+    std::str::from_utf8(message).ok().filter(|text| is_plain(text))
+}
+
+/// Whether text has no control characters below U+0020 but line feeds.
+pub(crate) fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| byte >= b' ' || byte == b'\n')
 }
 
 #[cfg(test)]
@@ -100,6 +142,17 @@ mod tests {
         assert_eq!(signature.name, "sumdb.golden.example");
         assert_eq!(signature.key_id, 0xa129_8de0);
         assert_eq!(signature.bytes.len(), 64);
+    }
+
+    #[test]
+    fn a_note_is_written_as_it_was_read() {
+        for text in [
+            format!("{TEXT}\n{SIGNATURE}{SIGNATURE}"),
+            format!("a\n\nb\n\n{SIGNATURE}"),
+            format!("\n\n\u{2014} é AAAAAQI=\n{SIGNATURE}"),
+        ] {
+            assert_eq!(note(&text).unwrap().message(), text);
+        }
     }
 
     #[test]

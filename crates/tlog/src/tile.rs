@@ -3,12 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{Error, decimal};
+use crate::hash::HASH_BYTES;
+use crate::{Error, Frontier, decimal};
 
 /// Hashes in a full tile; tiles are eight levels high.
-const FULL_WIDTH: u16 = 256;
+pub(crate) const FULL_WIDTH: u16 = 256;
 /// The highest level of a tile: eight times it and eight more must stay within 64 levels.
-const MAX_LEVEL: u8 = 7;
+pub(crate) const MAX_LEVEL: u8 = 7;
 /// Sizes of trees have 63 bits, and a tile spans 256 entries.
 const MAX_INDEX: u64 = i64::MAX.cast_unsigned() >> 8;
 
@@ -75,6 +76,66 @@ impl Tile {
     pub fn is_full(&self) -> bool {
         self.width == FULL_WIDTH
     }
+
+    /// Returns whether a tree of `size` records has this tile.
+    #[must_use]
+    pub fn exists_in(&self, size: u64) -> bool {
+        self.width > 0 && self.width <= Self::width_in(self.level, self.index, size)
+    }
+
+    /// Returns how many entries a tile has in a tree of `size` records; 0 when it has no such tile.
+    #[must_use]
+    pub fn width_in(level: TileLevel, index: u64, size: u64) -> u16 {
+        let level = match level {
+            TileLevel::Hashes(level) => level,
+            TileLevel::Data => 0,
+        };
+        let entries = if level > MAX_LEVEL { 0 } else { size >> (8 * u32::from(level)) };
+        let before = index.saturating_mul(u64::from(FULL_WIDTH));
+        let width = entries.saturating_sub(before).min(u64::from(FULL_WIDTH));
+        u16::try_from(width).unwrap_or(FULL_WIDTH)
+    }
+}
+
+/// Returns the tiles of hashes to write when a tree grows from `older` to `newer` records.
+///
+/// On each level that changes, the tiles that were completed, then the one at the right edge, if it
+/// is partial. The data tiles are those of level 0. Source: golang/mod `tlog.NewTiles`.
+pub fn new_tiles(older: u64, newer: u64) -> impl Iterator<Item = Tile> {
+    (0..=MAX_LEVEL).flat_map(move |level| {
+        let entries = |size: u64| size >> (8 * u32::from(level));
+        let (older, newer) = (entries(older), entries(newer));
+        let indices = if older < newer { older >> 8..newer.div_ceil(256) } else { 0..0 };
+        indices.map(move |index| {
+            let level = TileLevel::Hashes(level);
+            let width = (newer - (index << 8)).min(u64::from(FULL_WIDTH));
+            Tile { level, index, width: u16::try_from(width).unwrap_or(FULL_WIDTH) }
+        })
+    })
+}
+
+/// Cuts a tile of hashes out of a tree that is given by all its leaves.
+///
+/// For tests and small logs: the cost is that of hashing the leaves below the tile. `None` when the
+/// tree has no such tile, and for a data tile.
+#[must_use]
+pub fn tile_of(tile: Tile, leaves: &[[u8; 32]]) -> Option<Vec<u8>> {
+    let TileLevel::Hashes(level) = tile.level else { return None };
+    if !tile.exists_in(leaves.len() as u64) {
+        return None;
+    }
+    let span = 1_usize.checked_shl(8 * u32::from(level))?;
+    let first = usize::try_from(tile.index).ok()?.checked_mul(256)?.checked_mul(span)?;
+    let below = leaves.get(first..)?.get(..usize::from(tile.width) * span)?;
+    let mut bytes = Vec::with_capacity(usize::from(tile.width) * HASH_BYTES);
+    for entry in below.chunks(span) {
+        let mut frontier = Frontier::new();
+        for leaf in entry {
+            frontier.append(*leaf);
+        }
+        bytes.extend_from_slice(&frontier.root());
+    }
+    Some(bytes)
 }
 
 impl fmt::Display for Tile {
@@ -199,6 +260,46 @@ mod tests {
         assert_eq!(bytes("tile/8/2/000.p/3"), Some(96));
         assert_eq!(bytes("tile/8/data/000"), None);
         assert!(!Tile::parse("tile/8/data/000.p/3").unwrap().is_full());
+    }
+
+    #[test]
+    fn a_tree_has_the_tiles_that_its_size_says() {
+        let width = |path: &str, size| {
+            let tile = Tile::parse(path).unwrap();
+            Tile::width_in(tile.level, tile.index, size)
+        };
+        for (path, size, expected) in [
+            ("tile/8/0/000", 0, 0),
+            ("tile/8/0/000", 1, 1),
+            ("tile/8/0/000", 255, 255),
+            ("tile/8/0/000", 256, 256),
+            ("tile/8/0/001", 256, 0),
+            ("tile/8/data/001", 257, 1),
+            ("tile/8/1/000", 255, 0),
+            ("tile/8/1/000", 511, 1),
+            ("tile/8/1/000", u64::MAX, 256),
+            ("tile/8/7/000", i64::MAX.cast_unsigned(), 127),
+        ] {
+            assert_eq!(width(path, size), expected, "{path} of {size}");
+        }
+        assert_eq!(Tile::width_in(TileLevel::Hashes(8), 0, u64::MAX), 0);
+        assert_eq!(Tile::width_in(TileLevel::Hashes(255), 0, u64::MAX), 0);
+        assert_eq!(Tile::width_in(TileLevel::Hashes(0), u64::MAX, u64::MAX), 0);
+        let exists = |path: &str, size| Tile::parse(path).unwrap().exists_in(size);
+        assert!(exists("tile/8/0/000.p/7", 7) && !exists("tile/8/0/000.p/7", 6));
+        assert!(!Tile { level: TileLevel::Data, index: 0, width: 0 }.exists_in(9));
+    }
+
+    #[test]
+    fn growing_writes_what_was_completed_and_the_edge() {
+        let paths =
+            |older, newer| new_tiles(older, newer).map(|tile| tile.path()).collect::<Vec<_>>();
+        assert_eq!(paths(0, 1), ["tile/8/0/000.p/1"]);
+        assert_eq!(paths(1, 256), ["tile/8/0/000", "tile/8/1/000.p/1"]);
+        assert_eq!(paths(255, 257), ["tile/8/0/000", "tile/8/0/001.p/1", "tile/8/1/000.p/1"]);
+        assert_eq!(paths(256, 300), ["tile/8/0/001.p/44"]);
+        assert_eq!(paths(65_535, 65_536), ["tile/8/0/255", "tile/8/1/000", "tile/8/2/000.p/1"]);
+        assert!(paths(7, 7).is_empty() && paths(8, 7).is_empty());
     }
 
     proptest! {

@@ -1,21 +1,42 @@
-//! Confirms hashes against public logs or our own, and keeps both.
+//! Confirms hashes against public logs, and keeps what they said.
 //!
-//! In this step the room relays: a client asks a checksum database through larder, the answer is
-//! fetched from where the `go` command would fetch it, its form is checked (room `tlog`), and it is
-//! kept in memory ([`Sumdb::relay`], [`Sumdb::cached`]). Signatures and proofs are not checked yet:
-//! the client does that, and a relay cannot forge them. Confirming what larder itself stores is a
-//! seam: [`Sumdb::record`] and [`Record::confirm`] say [`Verification::NotConfigured`].
+//! A checksum database is a log of records, one for each module version, whose newest tree head is
+//! signed. What is published must have the hash of its record ([`Sumdb::record`],
+//! [`Record::confirm`]); a record counts only when it is proven: the signature of the head is the
+//! pinned key's, the head's tree begins with the tree of every head seen before, and the record is a
+//! leaf of it. Tiles, records and heads that were verified are kept, so that all of it can be proven
+//! again, and served to clients ([`Sumdb::answer`]), when the database cannot be asked any more.
+//!
+//! | what | where | trusted because |
+//! |---|---|---|
+//! | newest head | `db::State`, durable, only grows | it is not: the signature is checked at the start |
+//! | tiles | store, not synced; the widest of each | each read verifies them under the newest head |
+//! | records | store, not synced | each read proves them under the newest head |
+//! | all three, in memory | bounded | they were verified |
+//!
+//! A database that signs two trees is *frozen*: the evidence is kept, what is stored is served, and
+//! nothing new is believed until a person says so.
 //!
 //! Two things are decided elsewhere. Whether a module may be asked of a public database (private
 //! names) is judged before this room is called. `supported` of a configured database is answered by
 //! the caller with 200, whatever the database's state: a 404 would send clients past us.
+//!
+//! Source of all rules: reference sumdb.md, §2, §4 and §9.
 
 mod bases;
-mod cache;
+mod clock;
+mod config;
 mod error;
+mod log;
+mod memory;
+mod metrics;
 mod record;
-mod relay;
+mod single;
+mod sumdb;
 
+pub use clock::Clock;
+pub use config::{Config, Mode};
 pub use error::Error;
-pub use record::{Mismatch, Record, Verification, Verified};
-pub use relay::{Access, Database, MAX_DATA_TILE_BYTES, MAX_NOTE_BYTES, Sumdb};
+pub use metrics::Metrics;
+pub use record::{Mismatch, Record, Verified};
+pub use sumdb::{Access, Asking, Database, Parts, Sumdb};

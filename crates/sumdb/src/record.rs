@@ -1,46 +1,91 @@
-//! The seam of verified ingest: what a database says of one version.
-
-use std::fmt;
+//! What a database says of one version, and whether content agrees.
 
 use gomod::ModVer;
-use modzip::Checked;
+use modzip::{Checked, CheckedKind};
+use policy::Verification;
 
-use crate::{Error, Sumdb};
-
-impl Sumdb {
-    /// What the database records of a version.
-    ///
-    /// In this step no database is asked: every record says [`Verification::NotConfigured`].
-    ///
-    /// # Errors
-    ///
-    /// None in this step.
-    #[expect(clippy::unused_async, reason = "the seam: the next step asks a database here")]
-    pub async fn record(&self, module: &ModVer) -> Result<Record, Error> {
-        Ok(Record { module: module.clone() })
-    }
-}
+use crate::Metrics;
 
 /// What a database says of one version.
 #[derive(Debug, Clone)]
 pub struct Record {
     module: ModVer,
+    hashes: Option<Hashes>,
+    by: Verification,
+    metrics: Metrics,
+}
+
+/// The two hashes of a record.
+#[derive(Debug, Clone)]
+struct Hashes {
+    database: String,
+    zip_h1: String,
+    mod_h1: String,
 }
 
 impl Record {
-    /// Compares content with the record. Pure.
+    /// A record that was proven.
+    pub(crate) fn proven(
+        record: &tlog::Record,
+        database: &str,
+        by: Verification,
+        metrics: &Metrics,
+    ) -> Self {
+        let hashes = Hashes {
+            database: database.to_owned(),
+            zip_h1: record.zip_h1().to_owned(),
+            mod_h1: record.mod_h1().to_owned(),
+        };
+        let module = record.module().clone();
+        Self { module, hashes: Some(hashes), by, metrics: metrics.clone() }
+    }
+
+    /// No database says anything; `by` says why that is good enough.
+    pub(crate) fn without_hashes(module: &ModVer, by: Verification, metrics: &Metrics) -> Self {
+        Self { module: module.clone(), hashes: None, by, metrics: metrics.clone() }
+    }
+
+    /// Compares content with the record, a zip with its zip hash, a `.mod` with its go.mod hash.
     ///
-    /// In this step the hash is compared with nothing, but the module must be the record's own.
+    /// Pure, but for a counter.
     ///
     /// # Errors
     ///
-    /// The content is another module's or, when a database is asked, has another hash.
+    /// The content is another module's, or has another hash.
     pub fn confirm(self, content: &Checked) -> Result<Verified, Mismatch> {
-        let by = Verification::NotConfigured;
-        if *content.module() != self.module {
-            return Err(Mismatch { module: content.module().clone(), database: by.to_string() });
+        let found = content.h1().to_string();
+        let expected = match (&self.hashes, content.kind()) {
+            _ if *content.module() != self.module => {
+                let (expected, found) = (self.module.to_string(), content.module().to_string());
+                return Err(self.mismatch(expected, found));
+            }
+            (None, _) => None,
+            (Some(hashes), CheckedKind::Zip { .. }) => Some(&hashes.zip_h1),
+            (Some(hashes), CheckedKind::Mod { .. }) => Some(&hashes.mod_h1),
+        };
+        if let Some(expected) = expected.filter(|expected| **expected != found).cloned() {
+            return Err(self.mismatch(expected, found));
         }
-        Ok(Verified { module: self.module, sha256: *content.sha256(), by })
+        self.metrics.confirmed(&self.by);
+        Ok(Verified { module: self.module, sha256: *content.sha256(), by: self.by })
+    }
+
+    fn mismatch(self, expected: String, found: String) -> Mismatch {
+        self.metrics.mismatched();
+        let database = self.hashes.map_or_else(|| self.by.to_string(), |hashes| hashes.database);
+        Mismatch { module: self.module, database, expected, found }
+    }
+
+    /// The hash of the zip and that of the go.mod file; `None` when no database was asked.
+    #[must_use]
+    pub fn expected(&self) -> Option<(&str, &str)> {
+        self.hashes.as_ref().map(|hashes| (hashes.zip_h1.as_str(), hashes.mod_h1.as_str()))
+    }
+
+    /// Whether a database is to be asked as soon as one can be.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.by.is_open()
     }
 }
 
@@ -68,28 +113,16 @@ impl Verified {
     }
 }
 
-/// Who confirmed a hash.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Verification {
-    /// Nobody: no database is asked yet.
-    NotConfigured,
-}
-
-impl fmt::Display for Verification {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotConfigured => f.write_str("not configured"),
-        }
-    }
-}
-
 /// Content that is not what the database records.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{module} does not have the hash that {database} records")]
+#[error("checksum mismatch: {database} records {expected} for {module}, the content is {found}")]
 pub struct Mismatch {
-    /// The content's module.
+    /// The module of the record.
     pub module: ModVer,
-    /// The database's name.
+    /// The database's name, or why none was asked.
     pub database: String,
+    /// What the record says.
+    pub expected: String,
+    /// What the content has.
+    pub found: String,
 }

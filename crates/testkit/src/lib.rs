@@ -1,6 +1,5 @@
 //! What larder's tests need of the world, made by hand: modules, an upstream proxy that can be told
-//! to fail, a checksum database, git repositories with servers, certificates, a clock that stands
-//! still, and an HTTP client.
+//! to fail, git repositories with a server, a checksum database that can be told to lie, certificates, a clock that stands still, and an HTTP client.
 //!
 //! A dev-dependency only. Everything listens on 127.0.0.1, starts in milliseconds and ends with the
 //! value that owns it. The fakes share no code with the rooms that they test: what a path or a zip
@@ -40,5 +39,5 @@ pub use client::{Request, Response, get};
 pub use clock::ManualClock;
 pub use git::{FIRST_COMMIT_SECS, GitRepo, GitRequest, GitRule, GitServer, SshServer};
 pub use modules::{ModuleVersion, Modules, escape, zip};
-pub use sumdb::FakeSumdb;
+pub use sumdb::{FakeSumdb, History, Lie, h1_of_mod, h1_of_zip};
 pub use upstream::{Behaviour, FakeUpstream, Seen};

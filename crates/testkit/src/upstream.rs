@@ -119,6 +119,11 @@ impl FakeUpstream {
         change(&mut self.shared.state().modules);
     }
 
+    /// Serves what `source` makes of a path, percent-decoded, where no module has that path.
+    pub fn mount(&self, source: impl Fn(&str) -> Option<Bytes> + Send + 'static) {
+        self.shared.state().sources.0.push(Box::new(source));
+    }
+
     /// A copy of what is served now.
     #[must_use]
     pub fn modules(&self) -> Modules {
@@ -202,6 +207,7 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     modules: Modules,
+    sources: Sources,
     rules: Vec<(String, Behaviour)>,
     tally: BTreeMap<String, Tally>,
     seen: Vec<Seen>,
@@ -210,10 +216,23 @@ struct State {
     open: Vec<TcpStream>,
 }
 
+/// Makes content when it is asked for.
+type Source = Box<dyn Fn(&str) -> Option<Bytes> + Send>;
+
+#[derive(Default)]
+struct Sources(Vec<Source>);
+
+impl std::fmt::Debug for Sources {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Sources").field(&self.0.len()).finish()
+    }
+}
+
 impl State {
     fn new(modules: Modules) -> Self {
         Self {
             modules,
+            sources: Sources::default(),
             rules: Vec::new(),
             tally: BTreeMap::new(),
             seen: Vec::new(),
@@ -240,7 +259,8 @@ impl Shared {
         if state.seen.len() < MAX_SEEN {
             state.seen.push(seen);
         }
-        let content = state.modules.file(&path).cloned();
+        let made = || state.sources.0.iter().find_map(|source| source(&path));
+        let content = state.modules.file(&path).cloned().or_else(made);
         let rule =
             state.rules.iter_mut().rev().find(|(pattern, behaviour)| {
                 behaviour.counts() && behaviour::matches(pattern, &path)

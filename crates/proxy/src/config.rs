@@ -25,6 +25,10 @@ pub struct Config {
     /// How many zips are fetched at once, and how many other things beside them; further ones queue
     /// in order. Default: 256.
     pub max_flights: usize,
+    /// How long after the start, and after something was stored unconfirmed, the store is gone
+    /// through for what a checksum database has not confirmed yet; sixty times as long lies between
+    /// two passes while something is unconfirmed. Default: 5 seconds.
+    pub confirm_after: Duration,
     /// Memory for hot answers. Default: 64 MiB.
     pub shelf_size: ByteSize,
     /// How many zip files are kept open. Default: 1024.
@@ -42,6 +46,7 @@ impl Default for Config {
             refused_fresh: Duration::from_mins(10),
             waiter_timeout: Duration::from_mins(10),
             max_flights: 256,
+            confirm_after: Duration::from_secs(5),
             shelf_size: ByteSize(64 << 20),
             open_files: 1024,
         }

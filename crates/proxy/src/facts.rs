@@ -83,7 +83,16 @@ pub(crate) fn set(facts: &mut Facts, kind: Kind, file: FileFacts) {
     }
 }
 
-/// Facts from checked content.
+/// Forgets a file that is no longer stored.
+pub(crate) fn unset(facts: &mut Facts, kind: Kind) {
+    match kind {
+        Kind::Mod => facts.go_mod = None,
+        Kind::Zip => facts.zip = None,
+        _ => facts.info = None,
+    }
+}
+
+/// Facts from checked content; nobody has confirmed it yet.
 pub(crate) fn file_facts(checked: &modzip::Checked, origin: &str, stored: Timestamp) -> FileFacts {
     FileFacts {
         sha256: hex::encode(checked.sha256()),
@@ -91,6 +100,7 @@ pub(crate) fn file_facts(checked: &modzip::Checked, origin: &str, stored: Timest
         h1: Some(checked.h1().to_string()),
         origin: origin.to_owned(),
         stored,
+        verified: None,
     }
 }
 

@@ -11,7 +11,7 @@ use upstream::Upstream;
 
 use crate::flights::{self, Landing, Phase, Pilot, Purpose, Watch};
 use crate::load::{Target, load};
-use crate::publish::{Publication, publish, publish_info};
+use crate::publish::{Publication, contradiction, publish, publish_info};
 use crate::shelf::{Absent, Entry, Stored};
 use crate::{Answer, Body, Error, Fetching, Kind, Outcome, Rooms, facts, zip};
 
@@ -181,12 +181,12 @@ async fn fetch_info(pilot: &Pilot, target: &Target) -> Result<(), Error> {
 async fn fetch_mod(pilot: &Pilot, target: &Target) -> Result<(), Error> {
     let rooms = &pilot.rooms;
     let source = source(rooms, target).await?;
-    let (fetched, record) =
-        tokio::join!(source.go_mod(&target.module), rooms.sumdb.record(&target.module));
-    let go_mod = fetched?;
+    let fetched = async { Ok(source.go_mod(&target.module).await?) };
+    let (go_mod, record) = recorded(rooms, target, fetched).await?;
     let checked = modzip::Checked::go_mod(&target.module, &go_mod.bytes)
         .map_err(|error| refuse_content(pilot, target, &go_mod.origin, &error))?;
-    let verified = confirm(pilot, record, &checked, (target, &go_mod.origin))?;
+    let body = store::BodyPart::Memory(go_mod.bytes.clone());
+    let verified = confirm(pilot, record?, (&checked, body), (target, &go_mod.origin)).await?;
     // `.mod` stays open whatever the rules say of the module: graphs need it.
     let pass = policy::Policy::pass_go_mod(&target.module);
     let now = rooms.clock.now();
@@ -234,16 +234,44 @@ pub(crate) async fn source(rooms: &Rooms, target: &Target) -> Result<Arc<dyn Ups
     })
 }
 
-/// The database's word on checked content.
-pub(crate) fn confirm(
+/// Fetches a file and asks for its record at the same time. A fetch that fails ends the wait for
+/// the record: what does not exist is recorded nowhere.
+pub(crate) async fn recorded<T>(
+    rooms: &Rooms,
+    target: &Target,
+    fetch: impl Future<Output = Result<T, Error>>,
+) -> Result<(T, Result<sumdb::Record, Error>), Error> {
+    let record = record(rooms, target);
+    let (mut fetch, mut record) = (std::pin::pin!(fetch), std::pin::pin!(record));
+    tokio::select! {
+        fetched = &mut fetch => Ok((fetched?, record.await)),
+        record = &mut record => Ok((fetch.await?, record)),
+    }
+}
+
+/// What the checksum database records of a version; of a private one it is not asked.
+async fn record(rooms: &Rooms, target: &Target) -> Result<sumdb::Record, Error> {
+    if rooms.judge_lookup(target.module.path()).is_err() {
+        return Ok(rooms.sumdb.exempt(&target.module));
+    }
+    let record = rooms.sumdb.record(&target.module).await;
+    record.map_err(|error| Error::Sumdb(Arc::new(error)))
+}
+
+/// The database's word on checked content. What it contradicts is kept as evidence and refused.
+pub(crate) async fn confirm(
     pilot: &Pilot,
-    record: Result<sumdb::Record, sumdb::Error>,
-    checked: &modzip::Checked,
+    record: sumdb::Record,
+    (checked, body): (&modzip::Checked, store::BodyPart),
     (target, origin): (&Target, &upstream::Origin),
 ) -> Result<sumdb::Verified, Error> {
-    let record = record.map_err(|error| Error::Sumdb(Arc::new(error)))?;
-    let refuse = |mismatch| refuse_content(pilot, target, origin, &mismatch);
-    record.confirm(checked).map_err(refuse)
+    match record.confirm(checked) {
+        Ok(verified) => Ok(verified),
+        Err(mismatch) => {
+            contradiction(&pilot.rooms, target, &mismatch, (checked, body)).await;
+            Err(refuse_content(pilot, target, origin, &mismatch))
+        }
+    }
 }
 
 /// A verdict of ours on whole content: 502 with the reason, not stored, remembered for long.

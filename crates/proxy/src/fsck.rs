@@ -8,8 +8,10 @@ use bytes::Bytes;
 use db::{Index, Row};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use gomod::{ModVer, ModulePath, Query};
-use policy::{Facts, FileFacts};
+use policy::{Facts, FileFacts, Verification};
 use store::{Found, Key, Object, Store, Walk};
+use sumdb::Sumdb;
+use tlog::LogName;
 use units::Timestamp;
 
 use crate::load::{Target, check_again};
@@ -51,6 +53,9 @@ pub struct FsckReport {
     pub bytes: u64,
     /// Damaged files, quarantined.
     pub damage: Vec<Damage>,
+    /// Files whose stored proof is gone or does not prove; left alone, but confirmed again when the
+    /// index is made anew.
+    pub unproven: Vec<Damage>,
     /// Files in the module tree that are no module files; left alone.
     pub strangers: Vec<PathBuf>,
 }
@@ -64,25 +69,27 @@ struct State {
 
 struct Fsck<'a> {
     store: &'a Store,
+    sumdb: &'a Sumdb,
     reindex: Reindex,
     state: Mutex<State>,
 }
 
 /// Reads the whole store again.
 ///
-/// Hashes are compared with the facts, zips are judged by every zip rule, a zip's go.mod is compared with the
+/// Hashes are compared with the facts, zips are judged by every zip rule, and what confirmed a file is
+/// proven again from what is stored of the checksum database.
 /// `progress` is called with each version that is done. Idempotent; may be stopped at any time.
 ///
 /// # Errors
 ///
 /// The store's or the index's own trouble; damage is in the report, not an error.
 pub async fn fsck(
-    store: &Store,
+    (store, sumdb): (&Store, &Sumdb),
     index: Option<&Index>,
     reindex: Reindex,
     progress: &(dyn Fn(&ModVer) + Sync),
 ) -> Result<FsckReport, Error> {
-    let fsck = Fsck { store, reindex, state: Mutex::default() };
+    let fsck = Fsck { store, sumdb, reindex, state: Mutex::default() };
     let walk = store.walk().await?;
     let found = stream::unfold(walk, |mut walk: Walk| async move {
         let next = walk.next().await.transpose()?;
@@ -154,6 +161,8 @@ impl Fsck<'_> {
             };
             let row = row.get_or_insert_with(|| empty_row(module, object.modified));
             mark(row, kind, object.len());
+            let sound =
+                FileFacts { verified: self.proven(&target, sound.verified).await?, ..sound };
             facts::set(&mut fresh, kind, sound);
         }
         self.with(|state| {
@@ -190,8 +199,30 @@ impl Fsck<'_> {
             Some(known) if known.sha256 != sound.sha256 => {
                 Err(format!("its SHA-256 is {}, not {}", sound.sha256, known.sha256))
             }
-            _ => Ok(sound),
+            // The same bytes: what a database confirmed of them stays confirmed.
+            Some(known) => Ok(FileFacts { verified: known.verified.clone(), ..sound }),
+            None => Ok(sound),
         }))
+    }
+
+    /// Whether what confirmed a file is still there: record, tiles and head. Without them the file
+    /// is as good as unconfirmed, and is asked about again.
+    async fn proven(
+        &self,
+        target: &Target,
+        verified: Option<Verification>,
+    ) -> Result<Option<Verification>, Error> {
+        let Some(Verification::Database { name, .. }) = &verified else { return Ok(verified) };
+        let Ok(database) = LogName::parse(name) else { return Ok(verified) };
+        match self.sumdb.proven(&database, &target.module).await {
+            Ok(None) => {}
+            // The only error: a database that is no longer configured cannot be judged.
+            Ok(Some(_)) | Err(_) => return Ok(verified),
+        }
+        let reason = format!("what {name} records of it is gone or proves nothing");
+        let what = target.to_string();
+        self.with(|state| state.report.unproven.push(Damage { what, reason }));
+        Ok(None)
     }
 
     async fn damaged(&self, target: &Target, reason: String) -> Result<(), Error> {
@@ -242,6 +273,7 @@ async fn info(
         h1: None,
         origin: origin.to_owned(),
         stored,
+        verified: None,
     }))
 }
 

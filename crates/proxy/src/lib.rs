@@ -11,6 +11,7 @@
 mod answer;
 mod clock;
 mod config;
+mod confirm;
 mod drift;
 mod error;
 mod facts;
@@ -25,6 +26,7 @@ mod metrics;
 mod mutable;
 mod publish;
 mod shelf;
+mod verify;
 mod zip;
 
 use std::sync::Arc;
@@ -41,6 +43,7 @@ pub use drift::Drifts;
 pub use error::Error;
 pub use fsck::{Damage, FsckReport, Reindex, fsck};
 pub use metrics::Metrics;
+pub use verify::{Checks, Finding, VerifyReport, verify, verify_go_sum};
 
 use flights::Flights;
 use housekeeping::Ledger;
@@ -66,7 +69,7 @@ pub struct Parts {
     pub index: Option<db::Index>,
     /// Where versions come from: private names from their own repositories only.
     pub gate: Arc<upstream::Gate>,
-    /// Checksum databases that are relayed.
+    /// The checksum databases: what they record, and their answers to clients.
     pub sumdb: sumdb::Sumdb,
     /// Names that are never asked of anyone public.
     pub private: policy::Private,
@@ -108,6 +111,8 @@ pub(crate) struct Rooms {
     refusals: Refusals,
     flights: Flights,
     ledger: Ledger,
+    /// Told of each file that was published before a database confirmed it.
+    unconfirmed: tokio::sync::Notify,
 }
 
 impl Proxy {
@@ -123,6 +128,7 @@ impl Proxy {
             flights: Flights::new(parts.fill, parts.config.max_flights, parts.metrics.clone()),
             refusals: Refusals::default(),
             ledger: Ledger::default(),
+            unconfirmed: tokio::sync::Notify::default(),
             config: parts.config,
             store: parts.store,
             index: parts.index,
@@ -209,14 +215,17 @@ impl Proxy {
     }
 
     /// The reasons that [`degraded`](Self::degraded) may name: a bounded label set.
-    pub const DEGRADED_REASONS: [&'static str; 5] =
-        ["store_full", "store_read_only", "index_lost", "upstream_down", "no_git"];
+    pub const DEGRADED_REASONS: [&'static str; 6] =
+        ["store_full", "store_read_only", "index_lost", "upstream_down", "no_git", "sumdb_frozen"];
 
-    /// Does the late work (index rows, `list` files, last use) until `stop`, then a last time.
+    /// Does the late work until `stop`: index rows, `list` files, last use (then a last time), and
+    /// the confirmation of what was stored unconfirmed.
     ///
-    /// The caller owns the task. Cancel safe: what was not written is rebuilt by `fsck --reindex`.
+    /// The caller owns the task. Cancel safe: what was not written is rebuilt by `fsck --reindex`,
+    /// what was not confirmed stays marked.
     pub async fn run(&self, stop: tokio_util::sync::CancellationToken) {
-        housekeeping::run(&self.rooms, stop).await;
+        let housekeeping = housekeeping::run(&self.rooms, stop.clone());
+        tokio::join!(housekeeping, confirm::run(&self.rooms, stop));
     }
 
     /// Waits until the running flights have ended, at most until `deadline` runs out; returns how many were left.
@@ -270,6 +279,11 @@ impl Rooms {
         }
         if self.index.is_none() {
             reasons.push(("index_lost", "the index cannot be used: answers are not kept".into()));
+        }
+        for (database, evidence) in self.sumdb.frozen() {
+            let told =
+                format!("{database} contradicted itself (evidence {evidence}): not believed");
+            reasons.push(("sumdb_frozen", told));
         }
         if self.gate.lacks_git() {
             reasons.push(("no_git", "there is no git: direct counts as absent".into()));

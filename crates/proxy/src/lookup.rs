@@ -1,10 +1,11 @@
-//! Paths of a checksum database: relayed, validated, kept in memory; never for private names.
+//! Paths of a checksum database: verified and kept by room `sumdb`; never for private names.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use gomod::{Request, SumdbPath, SumdbRequest};
+use sumdb::Asking;
 use units::Timestamp;
 
 use crate::flights::{self, Landing, Phase, Pilot, Purpose};
@@ -47,10 +48,11 @@ pub(crate) async fn relay(
     if let Some(answer) = rooms.shelf.get(&request).and_then(|entry| entry.fresh_answer(now)) {
         return Ok(answer);
     }
-    if fetching == Fetching::CachedOnly {
-        return Err(Error::NotHere { what: fill::name_of(&request) });
-    }
-    let mut watch = flights::join(rooms, (Purpose::Fetch, request.clone()), |pilot| {
+    let purpose = match fetching {
+        Fetching::Allowed => Purpose::Fetch,
+        Fetching::CachedOnly => Purpose::Load,
+    };
+    let mut watch = flights::join(rooms, (purpose, request.clone()), |pilot| {
         Box::pin(fly(pilot, database, asked, fresh))
     });
     match watch.progress(rooms.config.waiter_timeout, &request).await? {
@@ -67,9 +69,16 @@ fn absent(text: String) -> Error {
 async fn fly(pilot: Pilot, database: tlog::LogName, asked: SumdbRequest, fresh: Duration) {
     let rooms = Arc::clone(&pilot.rooms);
     let relayed = async {
+        let asking = if pilot.may_fetch() { Asking::Anyone } else { Asking::Stored };
         let _turn = rooms.flights.turn(pilot.request()).await?;
-        let relayed = rooms.sumdb.relay(&database, &asked, rooms.clock.now()).await;
-        relayed.map_err(|error| Error::Sumdb(Arc::new(error)))
+        match rooms.sumdb.answer(&database, &asked, asking).await {
+            Err(sumdb::Error::NotFound { .. } | sumdb::Error::Unavailable { .. })
+                if asking == Asking::Stored =>
+            {
+                Err(Error::NotHere { what: fill::name_of(pilot.request()) })
+            }
+            answered => answered.map_err(|error| Error::Sumdb(Arc::new(error))),
+        }
     };
     let landing = relayed.await.map(|body| {
         let kept = Kept::new(Kind::Sumdb, body, rooms.clock.now(), fresh);

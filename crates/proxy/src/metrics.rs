@@ -36,6 +36,8 @@ struct Series {
     conflicts: Counter,
     drifted: Counter,
     refused: Counter,
+    contradicted: Counter,
+    unconfirmed: Gauge<i64, AtomicI64>,
 }
 
 impl Metrics {
@@ -74,6 +76,16 @@ impl Metrics {
             "refused",
             "Files refused because their content breaks a rule",
             series.refused.clone(),
+        );
+        registry.register(
+            "contradicted",
+            "Files that a checksum database contradicts, fetched or stored: each is an incident",
+            series.contradicted.clone(),
+        );
+        registry.register(
+            "unconfirmed",
+            "Stored versions that no checksum database has confirmed yet, when last counted",
+            series.unconfirmed.clone(),
         );
         for file in [File::info, File::r#mod, File::zip] {
             let labels = FileLabels { file };
@@ -114,6 +126,14 @@ impl Metrics {
 
     pub(crate) fn drifted(&self) {
         self.0.drifted.inc();
+    }
+
+    pub(crate) fn contradicted(&self) {
+        self.0.contradicted.inc();
+    }
+
+    pub(crate) fn unconfirmed(&self, versions: i64) {
+        self.0.unconfirmed.set(versions);
     }
 
     pub(crate) fn refused(&self) {

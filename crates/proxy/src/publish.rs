@@ -59,13 +59,13 @@ pub(crate) async fn publish(rooms: &Rooms, publication: Publication) -> Result<(
     if let CheckedKind::Zip { h1, .. } = checked.kind() {
         derive(rooms, &Key::ZipHash(&target.module), Bytes::from(h1.to_string())).await;
     }
-    let file = facts::file_facts(&checked, &origin.0, now);
-    let by = verified.by().to_string();
-    facts::update(rooms, &target.module, |facts| {
-        facts::set(facts, target.kind, file.clone());
-        facts.verified = Some(by.clone());
-    })
-    .await;
+    let verified = Some(verified.by().clone());
+    let file = policy::FileFacts { verified, ..facts::file_facts(&checked, &origin.0, now) };
+    facts::update(rooms, &target.module, |facts| facts::set(facts, target.kind, file.clone()))
+        .await;
+    if file.verified.is_some_and(|verified| verified.is_open()) {
+        rooms.unconfirmed.notify_one();
+    }
     rooms.ledger.stored(&target, checked.size(), now);
     rooms.metrics.published(target.kind, checked.size());
     Ok(())
@@ -97,6 +97,7 @@ pub(crate) async fn publish_info(
         h1: None,
         origin: info.origin.0.to_string(),
         stored: now,
+        verified: None,
     };
     facts::update(rooms, &target.module, |facts| facts::set(facts, Kind::Info, file.clone())).await;
     rooms.ledger.stored(target, info.bytes.len() as u64, now);
@@ -132,19 +133,39 @@ const EVIDENCE_CHUNK_BYTES: u64 = 256 << 10;
 /// Other content under an existing name: an incident. Keeps the bytes, tells it, changes nothing.
 pub(crate) async fn conflict(rooms: &Rooms, target: &Target, sha256: &str, body: BodyPart) {
     rooms.metrics.conflict();
-    let short = sha256.get(..16).unwrap_or(sha256);
-    let name = format!(
-        "{}@{}.{:?}.{short}",
-        target.module.path().escaped().replace('/', "_"),
-        target.module.version().escaped(),
-        target.kind
-    );
+    let name = evidence_name(target, sha256);
     error!(
         module = %target.module, sha256, evidence = %name,
         "{target} has other content at its source than in the store: the stored bytes stay"
     );
-    let kept = keep_evidence(rooms, &name, body).await;
-    if let Err(error) = kept {
+    evidence(rooms, &name, body).await;
+}
+
+/// Content that a checksum database contradicts: an incident. Keeps the bytes and tells it; the
+/// caller sees to it that nobody gets them.
+pub(crate) async fn contradiction(
+    rooms: &Rooms,
+    target: &Target,
+    mismatch: &sumdb::Mismatch,
+    (checked, body): (&Checked, BodyPart),
+) {
+    rooms.metrics.contradicted();
+    let name = evidence_name(target, &hex::encode(checked.sha256()));
+    error!(
+        module = %target.module, database = %mismatch.database, expected = %mismatch.expected,
+        found = %mismatch.found, evidence = %name, "{mismatch}: nobody gets it"
+    );
+    evidence(rooms, &name, body).await;
+}
+
+fn evidence_name(target: &Target, sha256: &str) -> String {
+    let short = sha256.get(..16).unwrap_or(sha256);
+    let path = target.module.path().escaped().replace('/', "_");
+    format!("{path}@{}.{:?}.{short}", target.module.version().escaped(), target.kind)
+}
+
+async fn evidence(rooms: &Rooms, name: &str, body: BodyPart) {
+    if let Err(error) = keep_evidence(rooms, name, body).await {
         warn!(%error, evidence = %name, "the evidence {name} was not kept");
     }
 }

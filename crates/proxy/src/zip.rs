@@ -26,28 +26,31 @@ pub(crate) async fn fetch(pilot: &Pilot, target: &Target) -> Result<(), Error> {
     let follower = staged.follower();
     let (end, ended) = watch::channel(End::Open);
     let check = judge_growing(target, follower.clone(), ended.clone());
-    let (fetched, checked, record, ()) = tokio::join!(
-        async {
-            let fetched = receive(&*source, target, &mut staged).await;
-            end.send_replace(match fetched {
-                Ok(_) => End::Whole(staged.written()),
-                Err(_) => End::Failed,
-            });
-            fetched
-        },
-        check,
-        rooms.sumdb.record(&target.module),
-        announce(pilot, &follower, ended),
-    );
-    let origin = fetched?.origin;
-    let checked = match checked? {
+    let arrive = async {
+        let (fetched, checked, ()) = tokio::join!(
+            async {
+                let fetched = receive(&*source, target, &mut staged).await;
+                end.send_replace(match fetched {
+                    Ok(_) => End::Whole(staged.written()),
+                    Err(_) => End::Failed,
+                });
+                fetched
+            },
+            check,
+            announce(pilot, &follower, ended),
+        );
+        Ok((fetched?.origin, checked?))
+    };
+    let ((origin, checked), record) = fill::recorded(rooms, target, arrive).await?;
+    let checked = match checked {
         Ok(checked) => checked,
         // Our disk, not the source's zip: no verdict, so nothing to remember.
         Err(error @ modzip::Error::Read { .. }) => return Err(Error::fault(error.to_string())),
         Err(error) => return Err(fill::refuse_content(pilot, target, &origin, &error)),
     };
     compare_with_stored_mod(rooms, target, &checked).await?;
-    let verified = fill::confirm(pilot, record, &checked, (target, &origin))?;
+    let body = follower.body(0, checked.size());
+    let verified = fill::confirm(pilot, record?, (&checked, body), (target, &origin)).await?;
     let subject = policy::Subject {
         module: target.module.path(),
         version: Some(target.module.version()),

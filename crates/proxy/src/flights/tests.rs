@@ -7,12 +7,24 @@ use units::Timestamp;
 use super::*;
 use crate::{Clock, Config, Parts, Proxy};
 
-fn rooms() -> Arc<Rooms> {
+async fn rooms() -> Arc<Rooms> {
     let environment = outbound::ProxyEnvironment::default();
     let client = outbound::Client::new(&outbound::Config::default(), &environment).unwrap();
+    let store = store::Store::memory();
+    let sumdb = sumdb::Sumdb::open(sumdb::Parts {
+        databases: Vec::new(),
+        client,
+        accesses: Vec::new(),
+        via: "test".into(),
+        store: store.clone(),
+        state: None,
+        config: sumdb::Config::default(),
+        clock: sumdb::Clock::new(|| Timestamp::from_unix_secs(0)),
+    });
+    let sumdb = sumdb.await.unwrap();
     let proxy = Proxy::new(Parts {
         config: Config { max_flights: 2, ..Config::default() },
-        store: store::Store::memory(),
+        store,
         index: None,
         gate: Arc::new(upstream::Gate::new(
             policy::Private::default(),
@@ -21,7 +33,7 @@ fn rooms() -> Arc<Rooms> {
             None,
         )),
         drifts: crate::Drifts::default(),
-        sumdb: sumdb::Sumdb::new(Vec::new(), &client),
+        sumdb,
         private: policy::Private::new(Vec::new()),
         no_sumdb: policy::Private::new(Vec::new()),
         policy: policy::Policy::default(),
@@ -49,7 +61,7 @@ async fn landing(watch: &mut Watch) -> Result<Landing, Error> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_second_caller_joins_the_first_ones_flight() {
-    let rooms = rooms();
+    let rooms = rooms().await;
     let flown = Arc::new(AtomicUsize::new(0));
     let mut watches: Vec<Watch> = (0..50)
         .map(|_| {
@@ -70,7 +82,7 @@ async fn the_second_caller_joins_the_first_ones_flight() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flight_whose_callers_all_left_flies_on() {
-    let rooms = rooms();
+    let rooms = rooms().await;
     let flown = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&flown);
     drop(join(&rooms, key(), |pilot| async move {
@@ -84,7 +96,7 @@ async fn a_flight_whose_callers_all_left_flies_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_in_the_work_is_a_fault_for_the_watchers_and_clears_the_table() {
-    let rooms = rooms();
+    let rooms = rooms().await;
     let mut watch = join(&rooms, key(), |pilot| async move {
         assert!(!pilot.may_fetch(), "on purpose");
         drop(pilot);
@@ -97,7 +109,7 @@ async fn a_panic_in_the_work_is_a_fault_for_the_watchers_and_clears_the_table() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_landing_counts() {
-    let rooms = rooms();
+    let rooms = rooms().await;
     let mut watch = join(&rooms, key(), |pilot| async move {
         pilot.land(Ok(nothing()));
         pilot.land_last(Err(Error::fault("too late")));
@@ -109,7 +121,7 @@ async fn the_first_landing_counts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_asks_after_a_last_landing_gets_a_flight_of_its_own() {
-    let rooms = rooms();
+    let rooms = rooms().await;
     for _ in 0..200 {
         let mut watch = join(&rooms, key(), |pilot| async move { pilot.land_last(Ok(nothing())) });
         assert!(!watch.joined);
@@ -119,7 +131,7 @@ async fn whoever_asks_after_a_last_landing_gets_a_flight_of_its_own() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_more_than_the_limit_fetch_at_once_and_turns_are_fair() {
-    let rooms = rooms();
+    let rooms = rooms().await;
     let (list, zip) = (Request::parse("/x.y/m/@v/list"), Request::parse("/x.y/m/@v/v1.0.0.zip"));
     let (list, zip) = (list.unwrap(), zip.unwrap());
     let first = rooms.flights.turn(&zip).await.unwrap();
@@ -135,7 +147,7 @@ async fn no_more_than_the_limit_fetch_at_once_and_turns_are_fair() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn work_that_does_not_end_is_counted_when_time_is_up() {
-    let rooms = rooms();
+    let rooms = rooms().await;
     let watch = join(&rooms, key(), |pilot| async move {
         std::future::pending::<()>().await;
         drop(pilot);

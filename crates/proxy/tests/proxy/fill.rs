@@ -227,25 +227,6 @@ async fn what_was_stored_first_is_served_when_a_fetch_brings_something_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tile_never_changes_and_a_tree_head_does() {
-    let mut modules = some_modules();
-    let base = "/sumdb/sum.example";
-    modules.raw(&format!("{base}/tile/8/0/000"), vec![7; 8192]);
-    modules.raw(&format!("{base}/tile/8/0/001.p/1"), vec![7; 32]);
-    let head = "go.sum database tree\n10\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n\n\
-                \u{2014} sum.example AAAAAAA=\n";
-    modules.raw(&format!("{base}/latest"), head);
-    let world = World::with(modules, Choices::default()).await;
-    for (tail, for_ever) in [("tile/8/0/000", true), ("tile/8/0/001.p/1", true), ("latest", false)]
-    {
-        for outcome in [Outcome::Miss, Outcome::Hit] {
-            let answer = world.ask(&format!("{base}/{tail}")).await.unwrap();
-            assert_eq!((answer.outcome, answer.fresh_for.is_none()), (outcome, for_ever), "{tail}");
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn without_an_index_everything_is_served() {
     let world = World::new().await;
     world.index.close().await;
@@ -268,7 +249,10 @@ async fn facts_say_where_a_version_came_from_and_that_nothing_verified_it() {
     let module = module.unwrap();
     let object = world.store.open(&store::Key::Facts(&module), None).await.unwrap().unwrap();
     let facts = policy::Facts::from_json(&object.bytes(1 << 16).await.unwrap()).unwrap();
-    assert_eq!(facts.verified.as_deref(), Some("not configured"));
+    assert_eq!(facts.info.as_ref().unwrap().verified, None);
+    for file in [&facts.go_mod, &facts.zip] {
+        assert_eq!(file.as_ref().unwrap().verified, Some(policy::Verification::Off));
+    }
     for file in [facts.info, facts.go_mod, facts.zip] {
         assert_eq!(file.unwrap().origin, "far");
     }

@@ -26,7 +26,9 @@ async fn filled(folder: &TempDir) -> World {
 async fn a_sound_store_has_no_damage_and_its_files_are_the_go_commands_tree() {
     let folder = tempfile::tempdir().unwrap();
     let world = filled(&folder).await;
-    let report = fsck(&world.store, Some(&world.index), Reindex::Yes, &|_| ()).await.unwrap();
+    let report = fsck((&world.store, &world.sumdb), Some(&world.index), Reindex::Yes, &|_| ())
+        .await
+        .unwrap();
     assert_eq!((report.versions, report.files), (1, 3));
     assert_eq!(report.damage, []);
     let tree = folder.path().join("modules/example.com/m/@v");
@@ -48,7 +50,7 @@ async fn damage_is_found_quarantined_and_fetched_again() {
     bytes[middle] ^= 1;
     std::fs::remove_file(&zip).unwrap();
     std::fs::write(&zip, bytes).unwrap();
-    let report = fsck(&world.store, None, Reindex::No, &|_| ()).await.unwrap();
+    let report = fsck((&world.store, &world.sumdb), None, Reindex::No, &|_| ()).await.unwrap();
     assert_eq!(report.damage.len(), 1, "{report:?}");
     assert!(!zip.exists());
     let world = world.restarted(Choices { store: Store::memory(), ..Choices::default() }).await;
@@ -67,9 +69,10 @@ async fn a_copied_in_tree_is_served_as_it_is() {
     std::fs::write(tree.join("v1.0.0.mod"), version.mod_bytes()).unwrap();
     std::fs::write(tree.join("v1.0.0.zip"), version.zip_bytes().unwrap()).unwrap();
     std::fs::write(tree.join("v1.0.0.lock"), "").unwrap();
-    let report = fsck(&store, None, Reindex::Yes, &|_| ()).await.unwrap();
-    assert_eq!(report.damage, []);
     let world = World::with(testkit::Modules::new(), Choices { store, ..Choices::default() }).await;
+    let rooms = (&world.store, &world.sumdb);
+    let report = fsck(rooms, None, Reindex::Yes, &|_| ()).await.unwrap();
+    assert_eq!(report.damage, []);
     let (_, zip) = world.get(&format!("{M}v1.0.0.zip")).await;
     assert!(zip == version.zip_bytes().unwrap());
     assert!(world.upstream.seen().is_empty());

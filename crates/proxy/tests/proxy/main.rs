@@ -9,5 +9,6 @@
 mod fill;
 mod fsck;
 mod mutable;
+mod verified;
 mod world;
 mod zip;

@@ -24,6 +24,7 @@ pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) index: db::Index,
     pub(crate) clock: Clock,
+    pub(crate) sumdb: sumdb::Sumdb,
 }
 
 /// What a test may choose before the proxy is built.
@@ -33,6 +34,11 @@ pub(crate) struct Choices {
     pub(crate) index: Option<db::Index>,
     pub(crate) policy: policy::Config,
     pub(crate) private: Vec<(String, String)>,
+    /// The checksum databases; the first one confirms.
+    pub(crate) databases: Vec<sumdb::Database>,
+    pub(crate) sumdb: sumdb::Config,
+    /// Where their heads are kept.
+    pub(crate) state: Option<db::State>,
     /// The URL of a second source, asked for what the first does not know.
     pub(crate) behind: Option<String>,
 }
@@ -45,6 +51,9 @@ impl Default for Choices {
             index: None,
             policy: policy::Config::default(),
             private: Vec::new(),
+            databases: Vec::new(),
+            sumdb: sumdb::Config::default(),
+            state: None,
             behind: None,
         }
     }
@@ -95,11 +104,24 @@ impl World {
         };
         let mut links = vec![link("far", upstream.url())];
         links.extend(choices.behind.map(|url| link("behind", url)));
-        let database = sumdb::Database {
-            name: tlog::LogName::parse("sum.example").unwrap(),
-            key: None,
-            urls: vec![format!("{}/sumdb/sum.example", upstream.url()).parse().unwrap()],
+        let state = match choices.state {
+            Some(state) => state,
+            None => db::State::memory().await.unwrap(),
         };
+        let sumdb = sumdb::Sumdb::open(sumdb::Parts {
+            databases: choices.databases,
+            client: client.clone(),
+            accesses: Vec::new(),
+            via: "test".into(),
+            store: choices.store.clone(),
+            state: Some(state),
+            config: choices.sumdb,
+            clock: {
+                let clock = clock.clone();
+                sumdb::Clock::new(move || clock.now())
+            },
+        });
+        let sumdb = sumdb.await.unwrap();
         let private = policy::Private::new(choices.private);
         let chain = Arc::new(Chain::new(links));
         let proxy = Proxy::new(Parts {
@@ -108,7 +130,7 @@ impl World {
             index: Some(index.clone()),
             gate: Arc::new(Gate::new(private.clone(), policy::Private::default(), chain, None)),
             drifts: proxy::Drifts::default(),
-            sumdb: sumdb::Sumdb::new(vec![database], &client),
+            sumdb: sumdb.clone(),
             private,
             no_sumdb: policy::Private::new(Vec::new()),
             policy: policy::Policy::new(&choices.policy),
@@ -116,7 +138,7 @@ impl World {
             metrics: Metrics::default(),
             fill: tokio::runtime::Handle::current(),
         });
-        Self { upstream, proxy, store: choices.store, index, clock }
+        Self { upstream, proxy, store: choices.store, index, clock, sumdb }
     }
 
     /// As the surface asks: memory first.

@@ -123,16 +123,20 @@ impl From<&SumdbError> for Refusal {
                 absent(*status, text.clone().unwrap_or_else(|| "not found".to_owned()))
             }
             SumdbError::Malformed { reason } => Self::new(StatusCode::BAD_REQUEST, reason.clone()),
-            SumdbError::Unavailable { source_name, timeout, reason, retry_after } => {
-                let status =
-                    if *timeout { StatusCode::GATEWAY_TIMEOUT } else { StatusCode::BAD_GATEWAY };
-                let refusal = Self::new(status, format!("{source_name}: {reason}"));
+            // One status for every way not to be reached: nothing is wrong with the module.
+            SumdbError::Unavailable { source_name, reason, retry_after, .. } => {
+                let text = format!("checksum database {source_name}: {reason}");
+                let refusal = Self::new(StatusCode::SERVICE_UNAVAILABLE, text);
                 Self { retry_after: *retry_after, ..refusal }
             }
             SumdbError::Invalid { source_name, reason } => Self::new(
                 StatusCode::BAD_GATEWAY,
                 format!("{source_name} sent a bad answer: {reason}"),
             ),
+            SumdbError::NotRecorded { .. } | SumdbError::Frozen { .. } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+            }
+            SumdbError::Misbehaved { .. } => Self::new(StatusCode::BAD_GATEWAY, error.to_string()),
             error => fault(error),
         }
     }
@@ -363,8 +367,19 @@ mod tests {
             reason: "no luck".into(),
             retry_after: None,
         };
-        assert_eq!(of(sumdb(unavailable(true))), (504, "sum.golang.org: no luck\n".into()));
-        assert_eq!(of(sumdb(unavailable(false))), (502, "sum.golang.org: no luck\n".into()));
+        for timeout in [true, false] {
+            let text = "checksum database sum.golang.org: no luck\n".to_owned();
+            assert_eq!(of(sumdb(unavailable(timeout))), (503, text));
+        }
+        let frozen =
+            SumdbError::Frozen { database: name.to_string(), evidence: "fork.txt".to_owned() };
+        assert_eq!(of(sumdb(frozen)).0, 503);
+        let lie = SumdbError::Misbehaved {
+            database: name.to_string(),
+            reason: "a forged tile".to_owned(),
+            evidence: None,
+        };
+        assert_eq!(of(sumdb(lie)).0, 502);
         let bad = SumdbError::Invalid { source_name: name.clone(), reason: "no note".into() };
         assert_eq!(of(sumdb(bad)), (502, "sum.golang.org sent a bad answer: no note\n".into()));
         let malformed = SumdbError::Malformed { reason: "no such tile".into() };

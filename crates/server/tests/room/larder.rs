@@ -90,13 +90,8 @@ impl Larder {
         let data = tempfile::tempdir().unwrap();
         let fallback = || LinkKind::Source(Arc::new(source(&upstream.url())));
         let link = Link { kind: plan.only.unwrap_or_else(fallback), fall: Separator::Comma };
-        let database = |name| sumdb::Database {
-            name: tlog::LogName::parse(name).unwrap(),
-            key: None,
-            urls: Vec::new(),
-        };
-        let databases = plan.database.into_iter().map(database).collect();
         let store = store::Store::disk(data.path(), &store::Config::default()).unwrap();
+        let sumdb = fill.block_on(databases(plan.database, &store, now));
         let private = policy::Private::new(plan.private);
         let chain = Arc::new(Chain::new(vec![link]));
         let proxy = Proxy::new(Parts {
@@ -105,7 +100,7 @@ impl Larder {
             index: None,
             gate: Arc::new(Gate::new(private.clone(), policy::Private::default(), chain, None)),
             drifts: proxy::Drifts::default(),
-            sumdb: sumdb::Sumdb::new(databases, &client()),
+            sumdb,
             private,
             no_sumdb: policy::Private::new(Vec::new()),
             policy: policy::Policy::new(&plan.policy),
@@ -188,4 +183,28 @@ pub(crate) fn source(url: &str) -> ProxySource {
 
 fn fill_runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+/// Checksum databases that are asked nothing: they lead nowhere, and confirm nothing.
+async fn databases(
+    name: Option<&'static str>,
+    store: &store::Store,
+    now: Timestamp,
+) -> sumdb::Sumdb {
+    let database = |name| {
+        let name = tlog::LogName::parse(name).unwrap();
+        let key = tlog::SigningKey::from_seed(name.clone(), [1; 32]).verifier();
+        sumdb::Database { name, key, urls: Vec::new() }
+    };
+    let parts = sumdb::Parts {
+        databases: name.into_iter().map(database).collect(),
+        client: client(),
+        accesses: Vec::new(),
+        via: VIA.into(),
+        store: store.clone(),
+        state: None,
+        config: sumdb::Config { mode: sumdb::Mode::Off, ..sumdb::Config::default() },
+        clock: sumdb::Clock::new(move || now),
+    };
+    sumdb::Sumdb::open(parts).await.unwrap()
 }

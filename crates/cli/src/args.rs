@@ -50,6 +50,25 @@ pub enum Command {
         #[arg(long)]
         reindex: bool,
     },
+    /// Hash everything that is stored and hold it against stored proofs
+    ///
+    /// Asks nobody, changes nothing, and works beside a running server. Exit code 1 when a file
+    /// contradicts its record or a proof is gone.
+    Verify {
+        /// The configuration that names the data folder.
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Hold the stored files against this go.sum instead
+        #[arg(value_name = "GO.SUM")]
+        go_sum: Option<PathBuf>,
+    },
+    /// Look at what is kept of checksum databases
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Sumdb {
+        /// What to look at.
+        #[command(subcommand)]
+        command: SumdbCommand,
+    },
     /// Fetch modules ahead
     ///
     /// Through the running server when there is one, else into its data folder.
@@ -81,6 +100,52 @@ pub enum ConfigCommand {
         /// The configuration to check.
         #[command(flatten)]
         config: ConfigArgs,
+    },
+}
+
+/// What to do with what is kept of checksum databases.
+#[derive(Debug, Subcommand)]
+pub enum SumdbCommand {
+    /// Print the newest verified tree heads
+    Head {
+        /// The configuration that names data folder and databases.
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Print a bundle that proves what the database records of a version
+    ///
+    /// The bundle holds record, proof and signed tree head: it can be checked without a network.
+    Prove {
+        /// The configuration that names data folder and databases.
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// The version
+        #[arg(value_name = "MODULE@VERSION")]
+        module: String,
+        /// Write it there instead
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Check a bundle, without network and data folder
+    VerifyBundle {
+        /// The configuration that names the databases.
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// The bundle
+        file: PathBuf,
+        /// The key to check with [default: those of the configured databases]
+        #[arg(long, short, value_name = "NAME+HASH+KEY")]
+        key: Option<tlog::VerifierKey>,
+    },
+    /// Believe a database again that contradicted itself, after a person has looked at the evidence
+    ///
+    /// Needs the data folder for itself: exit code 75 when a server has it.
+    Thaw {
+        /// The configuration that names the data folder.
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// The database
+        name: String,
     },
 }
 

@@ -9,7 +9,7 @@ use crate::{
     config::{self, Resolved, World, show},
     exit::Exit,
     fsck::{self, Reindex},
-    logging, output, serve, warm,
+    logging, output, serve, sumdb, verify, warm,
 };
 
 /// Runs the command of `args`.
@@ -41,6 +41,10 @@ pub fn run(args: Args, world: &World) -> anyhow::Result<ExitCode> {
             let reindex = if reindex { Reindex::Yes } else { Reindex::No };
             fsck::run(&started(config, world)?, reindex)
         }
+        Command::Verify { config, go_sum } => {
+            verify::run(&config::load(&config.into(), world)?, go_sum.as_deref())
+        }
+        Command::Sumdb { command } => sumdb::run(command, world),
         Command::Warm { warm } => warm::run(warm, world),
         Command::Version => {
             output::out(&version());

@@ -26,26 +26,33 @@ pub fn run(resolved: &Resolved, reindex: Reindex) -> anyhow::Result<ExitCode> {
             bar.inc(1);
             bar.set_message(module.to_string());
         };
-        let report = proxy::fsck(&store, index.as_ref(), reindex, &tick).await;
+        let sumdb = serve::sumdb_beside(resolved, store.clone()).await?;
+        let report = proxy::fsck((&store, &sumdb), index.as_ref(), reindex, &tick).await;
         if let Some(index) = index {
             index.close().await;
         }
-        report
+        anyhow::Ok(report?)
     })?;
     bar.finish_and_clear();
     for damage in &report.damage {
         output::out(&format!("damaged: {}: {}", damage.what, damage.reason));
     }
+    for unproven in &report.unproven {
+        output::out(&format!("unproven: {}: {}", unproven.what, unproven.reason));
+    }
     for stranger in &report.strangers {
         output::out(&format!("stranger, left alone: {}", stranger.display()));
     }
     output::out(&format!(
-        "{} versions, {} files, {} bytes read; {} damaged and set aside in evidence/, {} strangers",
+        "{} versions, {} files, {} bytes read; {} damaged and set aside in evidence/, {} unproven, \
+         {} strangers",
         report.versions,
         report.files,
         report.bytes,
         report.damage.len(),
+        report.unproven.len(),
         report.strangers.len()
     ));
-    Ok(if report.damage.is_empty() { Exit::Done } else { Exit::Failed }.into())
+    let sound = report.damage.is_empty() && report.unproven.is_empty();
+    Ok(if sound { Exit::Done } else { Exit::Failed }.into())
 }

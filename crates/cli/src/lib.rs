@@ -9,6 +9,8 @@ pub mod logging;
 pub mod output;
 pub mod pages;
 pub mod serve;
+pub mod sumdb;
+pub mod verify;
 pub mod warm;
 
 use std::process::ExitCode;

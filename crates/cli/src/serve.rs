@@ -23,7 +23,7 @@ use crate::warm::{self, client::Client, plan::Plan};
 
 use access::AccessLog;
 use build::{Observed, Opened};
-pub(crate) use build::{index, store};
+pub(crate) use build::{index, state_beside, store, store_beside, sumdb_beside};
 use stop::{Signals, Told};
 
 /// What late work may take after all flights have ended, whatever is left of the stop's time.

@@ -9,6 +9,9 @@ use url::Url;
 const KNOWN: [(&str, &str); 1] =
     [("sum.golang.org", "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8")];
 
+/// The database when nobody says anything: nothing is published that nobody confirms.
+pub const DEFAULT: &str = "sum.golang.org";
+
 /// Another address of a known database: the value that stands for it, name and URL.
 const ALIAS: (&str, &str, &str) =
     ("sum.golang.google.cn", "sum.golang.org", "https://sum.golang.google.cn");

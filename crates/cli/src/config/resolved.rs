@@ -3,10 +3,11 @@
 use std::{ffi::OsString, path::PathBuf};
 
 use outbound::ProxyEnvironment;
+use sumdb::Mode;
 
 use super::{
     checks,
-    database::Database,
+    database::{self, Database},
     direct::{self, Grants},
     gosettings::{self, GoSettings},
     layers::{self, Entries, Flags},
@@ -55,6 +56,19 @@ pub struct Resolved {
 }
 
 impl Resolved {
+    /// Who confirms what is fetched, in words.
+    fn confirmation(&self) -> String {
+        match (self.settings.sumdb.verify, self.databases.first()) {
+            (Mode::Off, _) | (_, None) => "NOTHING that is fetched is confirmed".to_owned(),
+            (Mode::Require, Some(first)) => {
+                format!("{} confirms what is fetched before it is published", first.name.as_str())
+            }
+            (Mode::TrustOnFirstUse, Some(first)) => {
+                format!("{} confirms what is fetched, later if need be", first.name.as_str())
+            }
+        }
+    }
+
     /// The first lines of the log: upstreams, private patterns, checksum mode, with sources.
     #[must_use]
     pub fn summary(&self) -> Vec<String> {
@@ -72,9 +86,7 @@ impl Resolved {
         let names: Vec<_> = self.databases.iter().map(|db| db.name.as_str()).collect();
         let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         let source = &self.databases_source;
-        lines.push(format!(
-            "checksum databases: {names} ({source}), relayed; larder itself verifies none"
-        ));
+        lines.push(format!("checksum databases: {names} ({source}); {}", self.confirmation()));
         if !self.no_sumdb.is_empty() {
             lines.push(format!("not looked up in them: {}", pairs(&self.no_sumdb)));
         }
@@ -149,6 +161,8 @@ fn resolve(
     let upstreams = dressed.collect::<Result<Vec<_>, _>>()?;
     chosen.warnings.extend(extras.unused(&upstreams));
     let (databases, databases_source) = databases(&settings, &entries, &go)?;
+    let (databases, more) = confirming(databases, &databases_source, &own, settings.sumdb.verify);
+    chosen.warnings.extend(more);
     Ok(Resolved {
         private: private(&settings, &entries, &go).chain(grants.private).collect(),
         grants: grants.grants,
@@ -202,7 +216,7 @@ fn databases(
     let (texts, source) = match (&settings.sumdb.databases, entries.get(KEY), of_go) {
         (Some(texts), Some(entry), _) => (texts.clone(), entry.source.clone()),
         (.., Some(setting)) => (vec![setting.value.clone()], setting.source.clone()),
-        _ => (Vec::new(), Source::Default),
+        _ => (vec![database::DEFAULT.to_owned()], Source::Default),
     };
     let mut databases: Vec<Database> = Vec::new();
     for text in &texts {
@@ -217,6 +231,30 @@ fn databases(
         databases.push(database);
     }
     Ok((databases, source))
+}
+
+/// The databases that are not larder itself: what we answer ourselves confirms nothing. And what the
+/// operator should know about that.
+fn confirming(
+    databases: Vec<Database>,
+    source: &Source,
+    own: &Own<'_>,
+    verify: Mode,
+) -> (Vec<Database>, Vec<String>) {
+    let is_own = |database: &Database| database.url.as_ref().is_some_and(|url| own.is(url));
+    let (ours, databases): (Vec<_>, Vec<_>) = databases.into_iter().partition(is_own);
+    let left_out = |database: &Database| {
+        let name = database.name.as_str();
+        format!("checksum database {name} of {source} is asked at larder itself: left out")
+    };
+    let mut warnings: Vec<_> = ours.iter().map(left_out).collect();
+    if verify != Mode::Off && databases.is_empty() {
+        warnings.push(format!(
+            "no checksum database ({source}): nothing that is fetched is confirmed. Name one in \
+             sumdb.databases, or write sumdb.verify = \"off\""
+        ));
+    }
+    (databases, warnings)
 }
 
 /// As Go's net/http has it: upper case first.

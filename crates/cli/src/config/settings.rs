@@ -29,7 +29,6 @@ pub struct Settings {
     /// `policy.*`.
     pub policy: Policy,
     /// `sumdb.*`.
-    #[serde(default)]
     pub sumdb: Sumdb,
     /// `cache.*`.
     pub cache: Cache,
@@ -274,11 +273,15 @@ pub struct Policy {
 }
 
 /// Checksum databases; [`super::Resolved::databases`] is what became of it.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Sumdb {
     /// `sumdb.databases`; `None`: Go's own settings.
     pub databases: Option<Vec<String>>,
+    /// `sumdb.verify`.
+    pub verify: sumdb::Mode,
+    /// `sumdb.missing_wait`.
+    pub missing_wait: Span,
 }
 
 /// What caches on the way to clients may keep.

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use toml::Value;
 
 use super::{
+    database,
     keys::{Default, KEYS, Key},
     problem::mask_userinfo,
     resolved::{Resolved, shown_go_settings},
@@ -58,8 +59,8 @@ fn key_lines(out: &mut String, key: &Key, resolved: &Resolved) {
             }
         }
         "sumdb.databases" if given.is_empty() => {
-            let texts = resolved.go.get("GOSUMDB").map(|set| vec![set.value.clone()]);
-            let texts: Vec<_> = texts.unwrap_or_default().into_iter().map(Value::String).collect();
+            let of_go = resolved.go.get("GOSUMDB").map(|set| set.value.clone());
+            let texts = vec![Value::String(of_go.unwrap_or_else(|| database::DEFAULT.to_owned()))];
             let source = &resolved.databases_source;
             line(out, &format!("{} = {}  # {source}", key.path, value(&Value::Array(texts))));
         }

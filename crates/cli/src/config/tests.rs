@@ -55,7 +55,8 @@ fn nothing_at_all_is_a_working_configuration() {
     assert_eq!(settings.store.data, Path::new("/var/lib/larder"));
     assert_eq!(settings.proxy.list_fresh.0, Duration::from_mins(1));
     assert_eq!(resolved.proxies, ("direct".to_owned(), Source::Default));
-    assert!(resolved.file.is_none() && resolved.databases.is_empty());
+    assert!(resolved.file.is_none());
+    assert_eq!(resolved.databases[0].name.as_str(), "sum.golang.org");
     assert!(resolved.private.is_empty() && resolved.settings.server.tls.is_none());
 }
 
@@ -112,7 +113,7 @@ fn the_file_is_the_flags_then_the_variables_then_the_folders_then_the_systems() 
 }
 
 /// A value for each key that is not its default; a key without one fails the test below.
-const VALUES: [(&str, &str); 99] = [
+const VALUES: [(&str, &str); 101] = [
     ("server.listen", "127.0.0.1:9"),
     ("server.admin_listen", "127.0.0.1:10"),
     ("server.base_paths", "/a/b"),
@@ -166,6 +167,8 @@ const VALUES: [(&str, &str); 99] = [
     ("policy.deny", "[{ modules = \"c.example\", reason = \"no\" }]"),
     ("policy.private", "*.corp.example.com"),
     ("sumdb.databases", "sum.golang.org"),
+    ("sumdb.verify", "trust-on-first-use"),
+    ("sumdb.missing_wait", "5s"),
     ("cache.immutable_age", "1d"),
     ("cache.mutable_age", "2s"),
     ("cache.negative_age", "3s"),

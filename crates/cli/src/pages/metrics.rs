@@ -15,6 +15,7 @@ fn registry() -> Registry {
     outbound.announce(&"NAME".into());
     store::Metrics::default().register(&mut registry);
     db::Metrics::default().register(&mut registry);
+    sumdb::Metrics::default().register(&mut registry);
     registry
 }
 

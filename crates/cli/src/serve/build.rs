@@ -13,10 +13,13 @@ use upstream::{
 use super::direct;
 use crate::config::settings::{LogClient, Settings};
 use crate::config::upstreams::{self, Target};
-use crate::config::{Resolved, database::Database};
+use crate::config::{self, Resolved, database::Database};
 
 /// Where the index lies in the data folder.
 const INDEX_FILE: &str = "index.sqlite";
+
+/// Where the state lies: what cannot be rebuilt.
+const STATE_FILE: &str = "state.sqlite";
 
 /// What the rooms share besides the configuration: our word in `Via`, the client, series.
 pub(super) struct Observed {
@@ -57,6 +60,7 @@ pub(super) struct Opened {
     /// To be kept in order while larder serves.
     pub(super) git: Option<vcs::Git>,
     index: Option<db::Index>,
+    state: Option<db::State>,
 }
 
 impl Opened {
@@ -64,6 +68,9 @@ impl Opened {
     pub(super) async fn close(self) {
         if let Some(index) = self.index {
             index.close().await;
+        }
+        if let Some(state) = self.state {
+            state.close().await;
         }
     }
 }
@@ -95,6 +102,59 @@ pub(crate) async fn index(resolved: &Resolved) -> Option<db::Index> {
     }
 }
 
+/// Opens the data folder for looking, beside a server that may hold it.
+///
+/// # Errors
+/// There is none, or it is newer than this larder.
+pub(crate) fn store_beside(resolved: &Resolved) -> anyhow::Result<store::Store> {
+    let data = &resolved.settings.store.data;
+    store::Store::beside(data)
+        .with_context(|| format!("opening the data folder {}", data.display()))
+}
+
+/// Opens the state if it is there.
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) async fn state_beside(resolved: &Resolved) -> anyhow::Result<Option<db::State>> {
+    let file = resolved.settings.store.data.join(STATE_FILE);
+    if config::world::real_file(&file).is_none() {
+        return Ok(None);
+    }
+    let opened = db::State::open(&file).await;
+    opened.map(Some).with_context(|| format!("opening {}", file.display()))
+}
+
+/// What is kept of the databases, for looking.
+///
+/// # Errors
+/// The state cannot be read.
+pub(crate) async fn sumdb_beside(
+    resolved: &Resolved,
+    store: store::Store,
+) -> anyhow::Result<sumdb::Sumdb> {
+    let client = client(resolved)?;
+    let state = state_beside(resolved).await?;
+    sumdb(resolved, Keeping { store, state }, &client, Arc::from("1.1 larder")).await
+}
+
+/// Opens the state, or makes it. None when it cannot be had: then nothing new can be confirmed.
+async fn state(resolved: &Resolved) -> Option<db::State> {
+    let file = resolved.settings.store.data.join(STATE_FILE);
+    match db::State::open(&file).await {
+        Ok(state) => Some(state),
+        Err(error) => {
+            let file = file.display();
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            tracing::error!(
+                %error, cause, file = %file,
+                "{file} cannot be used: nothing new is confirmed until it can, it holds the tree heads"
+            );
+            None
+        }
+    }
+}
+
 /// Builds what is above the store.
 pub(super) async fn open(
     resolved: &Resolved,
@@ -109,6 +169,10 @@ pub(super) async fn open(
     if let Some(index) = &index {
         index.metrics().register(&mut registry);
     }
+    let state = state(resolved).await;
+    let keeping = Keeping { store: store.clone(), state: state.clone() };
+    let sumdb = sumdb(resolved, keeping, &observed.client, observed.via_header()).await?;
+    sumdb.metrics().register(&mut registry);
     let git = direct::git(resolved).await;
     if let Some(git) = &git {
         git.metrics().register(&mut registry);
@@ -128,7 +192,7 @@ pub(super) async fn open(
         store: store.clone(),
         index: index.clone(),
         gate: Arc::new(gate),
-        sumdb: sumdb(resolved, observed)?,
+        sumdb,
         private,
         no_sumdb: policy::Private::new(resolved.no_sumdb.clone()),
         policy: policy::Policy::new(&policy),
@@ -137,7 +201,7 @@ pub(super) async fn open(
         metrics: observed.proxy.clone(),
         fill: fill.clone(),
     });
-    Ok(Opened { proxy, index, registry: Arc::new(registry), git })
+    Ok(Opened { proxy, index, state, registry: Arc::new(registry), git })
 }
 
 fn client(resolved: &Resolved) -> anyhow::Result<Client> {
@@ -180,7 +244,7 @@ fn source(
         return Ok(Arc::new(FileSource::new(proxy.url.as_str(), Some(&proxy.name))?));
     }
     observed.client.metrics().announce(&proxy.name.as_str().into());
-    let client = client_of(proxy, observed)?;
+    let client = client_of(proxy, &observed.client)?;
     let config = SourceConfig {
         name: Some(proxy.name.clone()),
         url: proxy.url.to_string(),
@@ -202,25 +266,49 @@ pub(super) fn limits(settings: &Settings) -> Limits {
     }
 }
 
-/// The relay; what goes through an upstream proxy goes with that proxy's credential and trust.
-fn sumdb(resolved: &Resolved, observed: &Observed) -> anyhow::Result<sumdb::Sumdb> {
+/// Where the checksum databases are kept.
+struct Keeping {
+    store: store::Store,
+    state: Option<db::State>,
+}
+
+/// The databases; what goes through an upstream proxy goes with that proxy's credential and trust.
+async fn sumdb(
+    resolved: &Resolved,
+    keeping: Keeping,
+    client: &Client,
+    via: Arc<str>,
+) -> anyhow::Result<sumdb::Sumdb> {
     let mut accesses = Vec::new();
     for upstream in &resolved.upstreams {
         if let Target::Proxy(proxy) = &upstream.target {
-            let client = client_of(proxy, observed)?;
+            let client = client_of(proxy, client)?;
             let (below, credential) = (proxy.url.clone(), proxy.credential.clone());
             accesses.push(sumdb::Access { below, client, credential });
         }
     }
-    let via = observed.via_header();
-    Ok(sumdb::Sumdb::with(databases(resolved)?, &observed.client, &accesses, via))
+    let settings = &resolved.settings.sumdb;
+    let parts = sumdb::Parts {
+        databases: databases(resolved)?,
+        client: client.clone(),
+        accesses,
+        via,
+        store: keeping.store,
+        state: keeping.state,
+        config: sumdb::Config { mode: settings.verify, missing_wait: settings.missing_wait.0 },
+        clock: sumdb::Clock::new({
+            let clock = proxy::Clock::system();
+            move || clock.now()
+        }),
+    };
+    Ok(sumdb::Sumdb::open(parts).await?)
 }
 
 /// The client with the proxy's own certificate authorities, if it has some.
-fn client_of(proxy: &upstreams::Proxy, observed: &Observed) -> anyhow::Result<Client> {
+fn client_of(proxy: &upstreams::Proxy, client: &Client) -> anyhow::Result<Client> {
     Ok(match &proxy.ca_file {
-        Some(file) => observed.client.with_ca_files(std::slice::from_ref(file))?,
-        None => observed.client.clone(),
+        Some(file) => client.with_ca_files(std::slice::from_ref(file))?,
+        None => client.clone(),
     })
 }
 
@@ -245,7 +333,7 @@ fn databases(resolved: &Resolved) -> anyhow::Result<Vec<sumdb::Database>> {
     let database = |database: &Database| -> anyhow::Result<sumdb::Database> {
         Ok(sumdb::Database {
             name: database.name.clone(),
-            key: Some(database.key.clone()),
+            key: database.key.clone(),
             urls: bases(database)?,
         })
     };
@@ -263,6 +351,7 @@ fn proxy(settings: &Settings) -> proxy::Config {
         refused_fresh: proxy.refused_fresh.0,
         waiter_timeout: proxy.waiter_timeout.0,
         max_flights: proxy.max_flights,
+        confirm_after: proxy::Config::default().confirm_after,
         shelf_size: proxy.shelf_size,
         open_files: proxy.open_files,
     }

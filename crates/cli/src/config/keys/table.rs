@@ -379,10 +379,24 @@ pub(super) const KEYS: &[Key] = &[
         path: "sumdb.databases",
         kind: List(&Database),
         default: Computed(
-            "GOSUMDB as the `go` command of this user has it; none when Go has no settings here",
+            "GOSUMDB as the `go` command of this user has it; sum.golang.org when Go has no settings here",
         ),
-        doc: "Checksum databases that clients may reach through larder, each as in GOSUMDB: a known name or `name+hash+key`, and a URL if it is elsewhere. `off` is none.",
-        wrong: "A client that uses another database asks that one itself, past larder.",
+        doc: "Checksum databases, each as in GOSUMDB: a known name or `name+hash+key`, and a URL if it is elsewhere. The first one confirms what larder fetches; clients may reach all of them through larder. `off` is none.",
+        wrong: "With none, nothing that is fetched is confirmed. A client that uses another database asks that one itself, past larder.",
+    },
+    Key {
+        path: "sumdb.verify",
+        kind: Choice(&["require", "trust-on-first-use", "off"]),
+        default: Is("require"),
+        doc: "What is done with a public module that the first database cannot be asked about: `require` serves what is stored and answers 503 for the rest; `trust-on-first-use` takes the first answer, marks it, and confirms it later. A module that the database contradicts is refused in both. `off` asks nobody.",
+        wrong: "`off`: whoever can change what upstream sends changes what your builds use. `require` without a database that can be reached: 503 for every new version.",
+    },
+    Key {
+        path: "sumdb.missing_wait",
+        kind: Age,
+        default: Is("60s"),
+        doc: "How long a version that the database does not know yet is waited for: a fresh tag is recorded on the first question.",
+        wrong: "Too short: a fresh tag answers 503 once more. Too long: so does a private module that is not among the private ones, later.",
     },
     Key {
         path: "cache.immutable_age",

@@ -48,7 +48,9 @@ fn an_unconfigured_machine_shows_defaults_in_the_order_of_the_registry() {
     policy.allow = []  # default
     policy.deny = []  # default
     policy.private = []  # default
-    sumdb.databases = []  # default
+    sumdb.databases = ["sum.golang.org"]  # default
+    sumdb.verify = "require"  # default
+    sumdb.missing_wait = "1m"  # default
     log.format = "auto"  # default
     log.level = "info"  # default
     log.client = "full"  # default

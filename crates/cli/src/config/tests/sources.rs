@@ -131,14 +131,43 @@ fn the_first_log_lines_name_upstreams_private_patterns_and_databases() {
     insta::assert_snapshot!(lines, @r"
     upstreams: https://root.example (GOPROXY from go.env of GOROOT /W/go/go.env); offline: nobody is asked
     private: corp.example.com (GOPRIVATE from go.env of GOROOT /W/go/go.env), names below .internal, .local, .corp, .lan and .home.arpa
-    checksum databases: sum.golang.org (GOSUMDB from go.env of GOROOT /W/go/go.env), relayed; larder itself verifies none
+    checksum databases: sum.golang.org (GOSUMDB from go.env of GOROOT /W/go/go.env); sum.golang.org confirms what is fetched before it is published
     not looked up in them: corp.example.com (GOPRIVATE from go.env of GOROOT /W/go/go.env)
     ");
     insta::assert_snapshot!(loaded("").summary().join("\n"), @r"
     upstreams: direct (default)
     private: names below .internal, .local, .corp, .lan and .home.arpa
-    checksum databases: none (default), relayed; larder itself verifies none
+    checksum databases: sum.golang.org (default); sum.golang.org confirms what is fetched before it is published
     ");
+}
+
+#[test]
+fn verification_that_is_off_is_said_loudly() {
+    let go_env = "GOPROXY=https://root.example\nGOSUMDB=off";
+    let (_folder, world) = with_go("", go_env);
+    let resolved = load(&Flags::default(), &world).unwrap();
+    assert!(resolved.summary().join("\n").contains("NOTHING that is fetched is confirmed"));
+    let warning = resolved.warnings.join("\n");
+    assert!(
+        warning.contains("GOSUMDB") && warning.contains("nothing that is fetched"),
+        "{warning}"
+    );
+    // Said on purpose: no warning, but the first lines of the log tell it all the same.
+    let (_folder, world) = with_go("sumdb.verify = 'off'", go_env);
+    let resolved = load(&Flags::default(), &world).unwrap();
+    assert!(resolved.summary().join("\n").contains("NOTHING that is fetched is confirmed"));
+    assert!(resolved.warnings.is_empty(), "{:?}", resolved.warnings);
+}
+
+#[test]
+fn a_database_that_is_larder_itself_is_left_out() {
+    let key = "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8";
+    let go_env =
+        format!("GOPROXY=https://root.example\nGOSUMDB={key} http://localhost:8080/sumdb/x");
+    let (_folder, world) = with_go("", &go_env);
+    let resolved = load(&Flags::default(), &world).unwrap();
+    assert!(resolved.databases.is_empty());
+    assert!(resolved.warnings.iter().any(|warning| warning.contains("larder itself")));
 }
 
 #[test]

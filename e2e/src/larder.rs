@@ -115,7 +115,14 @@ impl Settings {
         &self.data
     }
 
-    /// A command of larder's on this data folder, not yet started.
+    /// Has fetched modules confirmed by a checksum database that the upstream relays.
+    #[must_use]
+    pub fn confirmed_by(self, sumdb: &testkit::FakeSumdb) -> Self {
+        let key = sumdb.key().to_string();
+        self.with("LARDER_SUMDB_DATABASES", &key).with("LARDER_SUMDB_MISSING_WAIT", "0s")
+    }
+
+    /// A command of larder's on this data folder (`fsck`, `sumdb head`), not yet started.
     ///
     /// # Errors
     ///
@@ -133,7 +140,7 @@ impl Settings {
                 command
             }
         };
-        command.arg(name).arg("--data").arg(&self.data);
+        command.args(name.split(' ')).arg("--data").arg(&self.data);
         command.env_clear().envs(variables).stdin(Stdio::null());
         Ok(command)
     }
@@ -150,14 +157,23 @@ impl Settings {
         }
     }
 
+    /// Runs a command and returns what it said.
+    ///
+    /// # Errors
+    ///
+    /// When it does not exit with 0; the error holds what it said.
+    pub fn run(&self, name: &str, arguments: &[&str]) -> anyhow::Result<String> {
+        let output = self.command(name)?.args(arguments).output();
+        crate::succeeded(&output.with_context(|| name.to_owned())?, &format!("larder {name}"))
+    }
+
     /// Runs `larder fsck` and returns what it said; a server on the folder must have ended.
     ///
     /// # Errors
     ///
     /// When it found something; the error holds what it said.
     pub fn fsck(&self) -> anyhow::Result<String> {
-        let output = self.command("fsck")?.output().context("starting larder fsck")?;
-        crate::succeeded(&output, "larder fsck")
+        self.run("fsck", &[])
     }
 }
 

@@ -22,6 +22,7 @@ mod many;
 mod peers;
 pub(crate) mod process;
 mod report;
+mod sumdb;
 
 use std::path::{Path, PathBuf};
 

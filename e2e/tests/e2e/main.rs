@@ -10,6 +10,7 @@ mod private;
 mod remote;
 mod serve;
 mod ssh;
+mod verified;
 mod worlds;
 
 use e2e::{Larder, Settings};

@@ -1,5 +1,6 @@
 //! Private names: who is asked about them, and who is told.
 
+use std::cell::Cell;
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -13,7 +14,13 @@ struct Leaks {
     world: World,
     upstream: FakeUpstream,
     sumdb: FakeSumdb,
+    /// How often something public was looked up: a record that is kept is not asked for again.
+    asked: Cell<u32>,
 }
+
+const NAME: &str = "sum.example.com/db";
+/// More than any test looks up.
+const PUBLIC_VERSIONS: u32 = 20;
 
 /// All that is on github.com, so that every prefix of a private path is private, too.
 const PRIVATE: &str = "github.com";
@@ -23,9 +30,13 @@ impl Leaks {
         let world = World::new()?;
         host(&world)?;
         let mut modules = Modules::new();
-        modules.add(&ModuleVersion::new("example.com/a", "v1.0.0"));
-        let sumdb = FakeSumdb::start(&modules)?;
-        Ok(Self { world, upstream: FakeUpstream::start(modules)?, sumdb })
+        for minor in 0..PUBLIC_VERSIONS {
+            modules.add(&ModuleVersion::new("example.com/a", &format!("v1.{minor}.0")));
+        }
+        let sumdb = FakeSumdb::start(NAME)?;
+        sumdb.add_modules(&modules);
+        let asked = Cell::default();
+        Ok(Self { world, upstream: FakeUpstream::start(modules)?, sumdb, asked })
     }
 
     fn settings(&self) -> Settings {
@@ -39,7 +50,7 @@ impl Leaks {
 
     /// What the public world has heard of private names.
     fn heard(&self) -> Vec<String> {
-        let seen = self.upstream.seen().into_iter().chain(self.sumdb.seen());
+        let seen = self.upstream.seen().into_iter().chain(self.sumdb.requests());
         let text = |seen: &testkit::Seen| format!("{} {:?}", seen.path, seen.headers);
         seen.map(|seen| text(&seen)).filter(|text| text.contains(PRIVATE)).collect()
     }
@@ -48,11 +59,12 @@ impl Leaks {
     fn public_names_do_arrive(&self, larder: &Larder) -> anyhow::Result<()> {
         let before = (self.upstream.calls("/example.com/*"), self.sumdb.calls("/lookup/*"));
         assert_eq!(larder.get("/example.com/a/@v/list")?.status, 200);
-        let lookup = format!("/sumdb/{}/lookup/example.com/a@v1.0.0", FakeSumdb::NAME);
+        let minor = self.asked.replace(self.asked.get() + 1);
+        let lookup = format!("/sumdb/{NAME}/lookup/example.com/a@v1.{minor}.0");
         let found = larder.get(&lookup)?;
         assert_eq!(found.status, 200, "{}", found.text());
         let after = (self.upstream.calls("/example.com/*"), self.sumdb.calls("/lookup/*"));
-        assert_eq!(after, (before.0 + 1, before.1 + 1), "{:?}", self.sumdb.seen());
+        assert_eq!(after, (before.0 + 1, before.1 + 1), "{:?}", self.sumdb.requests());
         Ok(())
     }
 }
@@ -94,12 +106,11 @@ fn private_names_never_leave() -> anyhow::Result<()> {
         "GitHub.com/u/root@v1.0.0",
         "github.com%2fu%2froot@v1.0.0",
     ] {
-        let path = format!("/sumdb/{}/lookup/{looked_up}", FakeSumdb::NAME);
+        let path = format!("/sumdb/{NAME}/lookup/{looked_up}");
         let answer = larder.get(&path)?;
         assert!((400..500).contains(&answer.status), "{looked_up}: {}", answer.status);
     }
-    let known =
-        larder.get(&format!("/sumdb/{}/lookup/github.com/u/root@v1.0.0", FakeSumdb::NAME))?;
+    let known = larder.get(&format!("/sumdb/{NAME}/lookup/github.com/u/root@v1.0.0"))?;
     assert_eq!(known.status, 403, "{}", known.text());
     assert!(known.text().contains("GONOSUMDB=github.com/u/root"), "{}", known.text());
     assert_eq!(leaks.heard(), [""; 0]);
@@ -137,7 +148,9 @@ fn a_project_with_private_imports_tells_nobody() -> anyhow::Result<()> {
         let user = |name: &str, no_sumdb: &str| {
             let home = format!("{name}-{}", go.version());
             let user = leaks.world.client(&go, &home, larder.url())?;
-            anyhow::Ok(user.with("GOSUMDB", leaks.sumdb.key()).with("GONOSUMDB", no_sumdb))
+            anyhow::Ok(
+                user.with("GOSUMDB", &leaks.sumdb.key().to_string()).with("GONOSUMDB", no_sumdb),
+            )
         };
         let told = user("told", PRIVATE)?;
         let project = told.project(&[])?;
@@ -147,10 +160,10 @@ fn a_project_with_private_imports_tells_nobody() -> anyhow::Result<()> {
         project.go(&["mod", "tidy"])?;
         project.go(&[&["list", "-m", "-u", "-versions"], &private[..]].concat())?;
         let printed = project.build_and_run()?;
-        assert!(printed.contains("root 1.0.0") && printed.contains("v1.0.0"), "{printed}");
+        assert!(printed.contains("root 1.0.0") && printed.contains("v1."), "{printed}");
         // The public module's record came from the database, by way of larder.
-        let looked_up = leaks.sumdb.calls("/lookup/example.com/a@v1.0.0");
-        assert!(looked_up > 0, "{:?}", leaks.sumdb.seen());
+        let looked_up = leaks.sumdb.calls("/lookup/example.com/a@*");
+        assert!(looked_up > 0, "{:?}", leaks.sumdb.requests());
         // A user who has not said that they are private is told so by larder, and nobody hears it.
         let untold = user("untold", "")?.project(&[])?;
         let Err(error) = untold.go(&["get", "github.com/u/root@v1.0.0"]) else {

@@ -1,4 +1,5 @@
-//! A real `go mod download` of a graph of 300 files over a far upstream, eight files at once.
+//! A real `go mod download` of a graph of 300 files over a far upstream, eight files at once; also with
+//! every version confirmed against a checksum database as far away.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -22,6 +23,12 @@ const OLDER: &str = "v0.9.0";
 
 fn module(n: usize) -> String {
     format!("bench.example/graph/m{n:03}")
+}
+
+/// Every version of the graph.
+fn versions() -> Vec<(String, &'static str)> {
+    let whole = (0..WHOLE).map(|n| (module(n), VERSION));
+    whole.chain((0..MENTIONED).map(|n| (module(n + 1), OLDER))).collect()
 }
 
 /// The graph's modules in the corpus and the main module that wants them.
@@ -51,6 +58,7 @@ fn make(bench: &Bench, main: &Path) -> anyhow::Result<()> {
 pub(crate) fn download(bench: &Bench) -> anyhow::Result<()> {
     let main = bench.work.join("graph-main");
     make(bench, &main)?;
+    let key = super::sumdb::publish(bench, &versions())?;
     let mut table = Table::default();
     for _ in 0..bench.options.rounds.min(3) {
         bench.fixture.far(Duration::from_millis(50), 0);
@@ -60,7 +68,8 @@ pub(crate) fn download(bench: &Bench) -> anyhow::Result<()> {
         table.add("no proxy", "cold s", secs);
         table.add("no proxy", "upstream calls", calls as f64);
         table.add("no proxy", "upstream MB", bytes as f64 / 1e6);
-        for peer in bench.with_others(vec![Peer::NginxCache, Peer::Larder]) {
+        let peers = vec![Peer::NginxCache, Peer::Larder, Peer::LarderRequire(key.clone())];
+        for peer in bench.with_others(peers) {
             let server = bench.start(&peer, Scheme::Plain)?;
             bench.fixture.taken();
             table.add(peer.name(), "cold s", go_mod_download(bench, &main, &server.url())?);

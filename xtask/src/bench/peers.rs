@@ -16,6 +16,8 @@ pub(crate) enum Peer {
     Larder,
     /// larder with `store.fsync = false`.
     LarderUnsynced,
+    /// larder that confirms everything against the checksum database with this key.
+    LarderRequire(String),
     /// Static files of the corpus.
     Nginx,
     /// `proxy_cache` with `proxy_cache_lock` over the upstream.
@@ -29,6 +31,7 @@ impl Peer {
         match self {
             Self::Larder => "larder",
             Self::LarderUnsynced => "larder without fsync",
+            Self::LarderRequire(_) => "larder, require",
             Self::Nginx => "nginx",
             Self::NginxCache => "nginx-cache",
             Self::Other(name, _) => name,
@@ -78,7 +81,7 @@ impl Bench {
         let port = free_port()?;
         let log = folder.join("output.log");
         let command = match peer {
-            Peer::Larder | Peer::LarderUnsynced => {
+            Peer::Larder | Peer::LarderUnsynced | Peer::LarderRequire(_) => {
                 self.larder_command(peer, scheme, folder, port)?
             }
             Peer::Nginx | Peer::NginxCache => self.nginx_command(peer, scheme, folder, port)?,
@@ -111,6 +114,9 @@ impl Bench {
         command.env("LARDER_SERVER_CORES", "1");
         if *peer == Peer::LarderUnsynced {
             command.env("LARDER_STORE_FSYNC", "false");
+        }
+        if let Peer::LarderRequire(key) = peer {
+            command.env("LARDER_SUMDB_DATABASES", key);
         }
         if scheme == Scheme::Tls {
             let (certificate, key) = self.certificate()?;

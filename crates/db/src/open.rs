@@ -105,6 +105,34 @@ pub(crate) async fn single(
     pool.map_err(|error| Error::sql("open", error))
 }
 
+/// One connection to a file that is there, for reading; also where nothing can be written.
+pub(crate) async fn single_for_reading(file: &Path) -> Result<SqlitePool, Error> {
+    let options = SqliteConnectOptions::new().filename(file).read_only(true);
+    let options = options.busy_timeout(BUSY_TIMEOUT).pragma("temp_store", "MEMORY");
+    let log = beside(file, "-wal");
+    let mut last = Error::nonsense("open");
+    // A file in WAL mode wants its index of shared memory beside it. Where that can be neither opened
+    // nor made, the file is read as it is, which is all of it only when it has no log.
+    for options in [options.clone(), options.immutable(true)] {
+        let pool = SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).max_connections(1);
+        let opened = pool.connect_with(options).await.map_err(|error| Error::sql("open", error));
+        match opened {
+            Ok(pool) => match age(&pool).await {
+                Ok(_age) => return Ok(pool),
+                Err(error) => {
+                    pool.close().await;
+                    last = error;
+                }
+            },
+            Err(error) => last = error,
+        }
+        if log.exists() {
+            break;
+        }
+    }
+    Err(last)
+}
+
 fn options(options: SqliteConnectOptions, synchronous: SqliteSynchronous) -> SqliteConnectOptions {
     options
         .journal_mode(SqliteJournalMode::Wal)
@@ -141,14 +169,19 @@ async fn ready(pool: &SqlitePool) -> Result<(), Error> {
     Ok(())
 }
 
+/// How far the tables of a file have come.
+pub(crate) async fn age(pool: &SqlitePool) -> Result<i64, Error> {
+    let asked = sqlx::query_scalar("PRAGMA user_version").fetch_one(pool).await;
+    asked.map_err(|error| Error::sql("tell its age", error))
+}
+
 /// Brings the tables up to `schema`; those of a newer release are refused.
 pub(crate) async fn bring_up(
     pool: &SqlitePool,
     migrations: &Migrator,
     schema: i64,
 ) -> Result<(), Error> {
-    let asked = sqlx::query_scalar("PRAGMA user_version").fetch_one(pool).await;
-    let found: i64 = asked.map_err(|error| Error::sql("tell its age", error))?;
+    let found = age(pool).await?;
     if found > schema {
         return Err(Error::nonsense("tell its age"));
     }

@@ -1,4 +1,4 @@
-//! What cannot be rebuilt: so far, the newest tree head of each checksum database.
+//! What cannot be rebuilt: the newest tree head of each checksum database. Our own logs: `log.rs`.
 
 use std::{fmt, path::Path};
 
@@ -8,7 +8,7 @@ use units::Timestamp;
 use crate::{Error, open};
 
 /// How far the tables have come: `user_version` of the file, set by the last migration.
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = 2;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/state");
 
@@ -34,7 +34,7 @@ pub struct SumdbHead {
 /// person to see.
 #[derive(Clone)]
 pub struct State {
-    pool: SqlitePool,
+    pub(crate) pool: SqlitePool,
 }
 
 impl fmt::Debug for State {
@@ -52,6 +52,21 @@ impl State {
     pub async fn open(file: &Path) -> Result<Self, Error> {
         let pool = open::single(file, SqliteSynchronous::Full).await?;
         Self::ready(pool).await
+    }
+
+    /// Opens the state in `file` for reading: beside a server that writes to it, or where nothing can
+    /// be written. Nothing is made and no table changed; whoever writes is told `Unavailable`.
+    ///
+    /// # Errors
+    /// `Unavailable` when the file cannot be opened; `Damaged` when it is no state of ours, or one of
+    /// another release.
+    pub async fn open_for_reading(file: &Path) -> Result<Self, Error> {
+        let pool = open::single_for_reading(file).await?;
+        if open::age(&pool).await? != SCHEMA {
+            pool.close().await;
+            return Err(Error::nonsense("tell its age"));
+        }
+        Ok(Self { pool })
     }
 
     /// Makes a state that lives as long as its clones: for tests.
@@ -167,6 +182,23 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn who_reads_sees_what_is_written_and_writes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("state.sqlite");
+        assert!(State::open_for_reading(&file).await.is_err());
+        assert!(!file.exists());
+        let writer = State::open(&file).await.unwrap();
+        let reader = State::open_for_reading(&file).await.unwrap();
+        assert!(writer.advance_sumdb_head("a", None, &head(7)).await.unwrap());
+        assert_eq!(reader.sumdb_head("a").await.unwrap(), Some(head(7)));
+        assert!(reader.advance_sumdb_head("a", Some(7), &head(8)).await.is_err());
+        reader.close().await;
+        writer.close().await;
+        let alone = State::open_for_reading(&file).await.unwrap();
+        assert_eq!(alone.sumdb_head("a").await.unwrap(), Some(head(7)));
+    }
 
     fn head(size: u64) -> SumdbHead {
         let checked = Timestamp::from_unix_secs(1_700_000_000);

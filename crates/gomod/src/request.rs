@@ -133,6 +133,8 @@ pub enum SumdbRequest {
     Supported,
     /// `latest`: the newest signed tree head.
     Latest,
+    /// `checkpoint`: the same head as C2SP tlog-checkpoint has it.
+    Checkpoint,
     /// `lookup/<module>@<version>`: the record of a version.
     Lookup(ModVer),
     /// `tile/...`, as it stands; room `tlog` checks it.
@@ -147,6 +149,7 @@ impl SumdbRequest {
         match rest {
             "supported" => Ok(Self::Supported),
             "latest" => Ok(Self::Latest),
+            "checkpoint" => Ok(Self::Checkpoint),
             _ => {
                 let lookup = rest.strip_prefix("lookup/").ok_or(Error::Unknown)?;
                 let (path, version) = lookup.split_once('@').ok_or(Error::Unknown)?;

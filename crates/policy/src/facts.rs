@@ -82,6 +82,8 @@ pub enum Verification {
     FirstUse,
     /// Nobody: the module is private, or named in GONOSUMDB.
     Exempt,
+    /// Our own log is going to record it: until then it is served to nobody.
+    Pending,
     /// Nobody: verification is off.
     Off,
     /// A way that this release does not know.
@@ -103,6 +105,7 @@ impl std::fmt::Display for Verification {
             Self::Database { name, tree_size, .. } => write!(f, "{name} at size {tree_size}"),
             Self::FirstUse => f.write_str("unconfirmed, trusted on first use"),
             Self::Exempt => f.write_str("exempt"),
+            Self::Pending => f.write_str("not recorded yet"),
             Self::Off => f.write_str("off"),
             Self::Unknown => f.write_str("unknown"),
         }

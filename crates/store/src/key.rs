@@ -3,7 +3,7 @@
 use std::fmt;
 
 use gomod::{ModVer, ModulePath, Version};
-use tlog::{LogName, Tile};
+use tlog::{LogName, Tile, tiles_path};
 
 use crate::Error;
 
@@ -39,6 +39,23 @@ pub enum Key<'a> {
     Record(&'a LogName, &'a ModVer),
     /// The newest tree head seen of a checksum database.
     Head(&'a LogName),
+    /// A file of a log of our own: what cannot be fetched again.
+    Own(&'a LogName, OwnFile),
+}
+
+/// A file of a log of our own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OwnFile {
+    /// A tile of hashes or of records, as the `go` command asks for it; each width is a file.
+    Tile(Tile),
+    /// A tile of records, whose level is [`tlog::TileLevel::Data`], as C2SP tlog-tiles frames them.
+    Entries(Tile),
+    /// The newest head that was given out, as the `go` command reads it.
+    Latest,
+    /// The same head as a C2SP tlog-checkpoint.
+    Checkpoint,
+    /// What the signer must never go below, whatever the database says.
+    Floor,
 }
 
 /// May the content behind a key change?
@@ -76,6 +93,7 @@ impl Key<'_> {
                 module_file(&below, module, "record")
             }
             Self::Head(log) => format!("heads/{}/@/head", safe_path(log.as_str())),
+            Self::Own(log, file) => format!("log/{}/@/{}", safe_path(log.as_str()), file.path()),
         }
     }
 
@@ -88,6 +106,7 @@ impl Key<'_> {
             Self::Mod(_) | Self::ZipHash(_) | Self::ListFile(_) | Self::Head(_) => {
                 "text/plain; charset=utf-8"
             }
+            Self::Own(_, file) => file.media_type(),
             Self::Evidence(_) | Self::Tile(..) | Self::Record(..) => "application/octet-stream",
         }
     }
@@ -96,7 +115,10 @@ impl Key<'_> {
     #[must_use]
     pub fn lifetime(&self) -> Lifetime {
         match self {
-            Self::Head(_) => Lifetime::Replaced,
+            Self::Head(_)
+            | Self::Own(_, OwnFile::Latest | OwnFile::Checkpoint | OwnFile::Floor) => {
+                Lifetime::Replaced
+            }
             // Facts must not be durable ahead of the file they speak of; syncing them behind it took
             // a third of a cold module's time, and what a power cut loses is hashed again.
             // Tiles and records are proven again each time they are read and fetched again when they
@@ -104,9 +126,12 @@ impl Key<'_> {
             Self::Facts(_) | Self::ListFile(_) | Self::Tile(..) | Self::Record(..) => {
                 Lifetime::Derived
             }
-            Self::Info(_) | Self::Mod(_) | Self::Zip(_) | Self::ZipHash(_) | Self::Evidence(_) => {
-                Lifetime::Immutable
-            }
+            Self::Info(_)
+            | Self::Mod(_)
+            | Self::Zip(_)
+            | Self::ZipHash(_)
+            | Self::Evidence(_)
+            | Self::Own(_, OwnFile::Tile(_) | OwnFile::Entries(_)) => Lifetime::Immutable,
         }
     }
 
@@ -117,6 +142,27 @@ impl Key<'_> {
             return Err(Error::LongName { key: path });
         }
         Ok(path)
+    }
+}
+
+impl OwnFile {
+    /// The path below the log's folder: tiles where each protocol's clients look for them.
+    fn path(&self) -> String {
+        match self {
+            Self::Tile(tile) => tile.path(),
+            Self::Entries(tile) => tiles_path(*tile),
+            Self::Latest => "latest".to_owned(),
+            Self::Checkpoint => "checkpoint".to_owned(),
+            Self::Floor => "floor".to_owned(),
+        }
+    }
+
+    fn media_type(&self) -> &'static str {
+        match self {
+            Self::Tile(tile) if tile.hash_bytes().is_none() => "text/plain; charset=utf-8",
+            Self::Tile(_) | Self::Entries(_) => "application/octet-stream",
+            Self::Latest | Self::Checkpoint | Self::Floor => "text/plain; charset=utf-8",
+        }
     }
 }
 
@@ -288,6 +334,36 @@ mod tests {
             let tile = Tile::parse(&format!("tile/8/0/x001/234{width}")).unwrap();
             assert_eq!(Key::Tile(&log, tile).path(), "tiles/sum.golang.org/@/tile/8/0/x001/234");
         }
+    }
+
+    #[test]
+    fn each_width_of_an_own_tile_is_a_file_that_never_changes() {
+        let log = LogName::parse("corp.example/log").unwrap();
+        let tile = |path: &str| Tile::parse(path).unwrap();
+        for (file, path) in [
+            (OwnFile::Tile(tile("tile/8/0/x001/234.p/5")), "tile/8/0/x001/234.p/5"),
+            (OwnFile::Tile(tile("tile/8/0/x001/234")), "tile/8/0/x001/234"),
+            (OwnFile::Tile(tile("tile/8/data/000.p/5")), "tile/8/data/000.p/5"),
+            (OwnFile::Entries(tile("tile/8/data/000.p/5")), "tile/entries/000.p/5"),
+            (OwnFile::Entries(tile("tile/8/data/000")), "tile/entries/000"),
+        ] {
+            let key = Key::Own(&log, file);
+            assert_eq!(key.path(), format!("log/corp.example/log/@/{path}"));
+            assert_eq!(key.lifetime(), Lifetime::Immutable);
+        }
+        for (file, name) in [
+            (OwnFile::Latest, "latest"),
+            (OwnFile::Checkpoint, "checkpoint"),
+            (OwnFile::Floor, "floor"),
+        ] {
+            let key = Key::Own(&log, file);
+            assert_eq!(key.path(), format!("log/corp.example/log/@/{name}"));
+            assert_eq!(key.lifetime(), Lifetime::Replaced);
+            assert_eq!(key.media_type(), "text/plain; charset=utf-8");
+        }
+        let media_type = |path| Key::Own(&log, OwnFile::Tile(tile(path))).media_type();
+        assert_eq!(media_type("tile/8/data/000"), "text/plain; charset=utf-8");
+        assert_eq!(media_type("tile/8/0/000"), "application/octet-stream");
     }
 
     #[test]

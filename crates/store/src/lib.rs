@@ -14,6 +14,7 @@
 //! | `modules/` | Go's download tree and nothing else: `<module>/@v/<version>.{info,mod,zip,ziphash}` |
 //! | `facts/` | what is known of a version: `<module>/@v/<version>.json` |
 //! | `tiles/`, `records/`, `heads/` | checksum databases, by log name |
+//! | `log/` | tiles and heads of our own log, by log name: what cannot be fetched again |
 //! | `evidence/` | what contradicted the store, and what was found damaged |
 //! | `scratch/` | staged bodies; emptied when the folder is opened |
 //!
@@ -39,7 +40,7 @@ mod walk;
 
 pub use error::{Degraded, Error};
 pub use follower::{BodyPart, Follower, PartReader};
-pub use key::{Key, Lifetime, MAX_NAME_BYTES};
+pub use key::{Key, Lifetime, MAX_NAME_BYTES, OwnFile};
 pub use metrics::Metrics;
 pub use object::{Body, Created, MAX_REPLACED_BYTES, Object, SMALL_BODY_BYTES, Tag};
 pub use staged::{BUFFER_BYTES, Staged};

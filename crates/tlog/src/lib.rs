@@ -46,6 +46,7 @@
 //! that skipped the second step for some tiles accepted forged ones (CVE-2026-56865).
 
 mod bundle;
+mod checkpoint;
 mod hash;
 mod head;
 mod key;
@@ -59,6 +60,10 @@ mod tile;
 mod tree;
 
 pub use crate::bundle::{Bundle, MAX_BUNDLE_BYTES};
+pub use crate::checkpoint::{
+    Checkpoint, SignedCheckpoint, Signer, pack_entries, parse_tiles_path, sign_checkpoint,
+    sign_head, split_entries, tiles_path,
+};
 pub use crate::hash::{HASH_BYTES, node_hash, record_hash};
 pub use crate::head::{SignedHead, TreeHead};
 pub use crate::key::{SigningKey, VerifierKey};

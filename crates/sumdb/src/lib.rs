@@ -30,6 +30,8 @@ mod error;
 mod log;
 mod memory;
 mod metrics;
+pub mod monitor;
+mod own;
 mod record;
 mod single;
 mod sumdb;
@@ -38,5 +40,9 @@ pub use clock::Clock;
 pub use config::{Config, Mode};
 pub use error::Error;
 pub use metrics::Metrics;
+pub use own::{
+    Binding, Kind, Logged, MAX_BATCH, MAX_QUEUED, OwnError, OwnLog, OwnMetrics, OwnParts,
+    Recovered, Step,
+};
 pub use record::{Mismatch, Record, Verified};
 pub use sumdb::{Access, Asking, Database, Parts, Sumdb};

@@ -41,6 +41,8 @@ pub(crate) struct Log {
     growing: tokio::sync::Mutex<()>,
     finding: Single<ModVer, Arc<Found>>,
     waiting: Single<ModVer, Arc<Found>>,
+    /// One for each version that is waited for.
+    places: tokio::sync::Semaphore,
     refreshing: Single<(), Arc<SignedHead>>,
     fetching: Single<Tile, Bytes>,
 }
@@ -58,6 +60,8 @@ struct Standing {
     frozen: Option<String>,
     /// Sizes that the newest head went back to.
     rollbacks: Vec<u64>,
+    /// How many wrong records were kept as evidence since the start.
+    wrong_records: usize,
 }
 
 impl Log {
@@ -85,6 +89,7 @@ impl Log {
             growing: tokio::sync::Mutex::default(),
             finding: Single::default(),
             waiting: Single::default(),
+            places: tokio::sync::Semaphore::new(find::MAX_WAITING),
             refreshing: Single::default(),
             fetching: Single::default(),
             name,

@@ -1,6 +1,6 @@
 //! Verified tiles and proven records in memory, bounded by their bytes.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use gomod::ModVer;
@@ -28,12 +28,15 @@ pub(crate) struct Found {
     pub(crate) at: Timestamp,
 }
 
-/// A "not found", as it came, and how long it holds.
+/// How long a "not found" holds.
+const ABSENT_LIFE: Duration = Duration::from_secs(10);
+
+/// A "not found", as it came, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Absent {
     pub(crate) status: u16,
     pub(crate) text: Option<String>,
-    pub(crate) until: Timestamp,
+    pub(crate) since: Timestamp,
 }
 
 /// What is known of one database.
@@ -108,7 +111,9 @@ impl Memory {
     }
 
     pub(crate) fn absent(&self, module: &ModVer, now: Timestamp) -> Option<Absent> {
-        self.absent.get(module).filter(|absent| now < absent.until)
+        // A clock that was put back has no age for it: it is asked for again.
+        let fresh = |absent: &Absent| now.since(absent.since).is_some_and(|age| age < ABSENT_LIFE);
+        self.absent.get(module).filter(fresh)
     }
 
     pub(crate) fn keep_absent(&self, module: &ModVer, absent: Absent) {
@@ -160,5 +165,16 @@ mod tests {
         }
         assert!(memory.tiles.weight() <= MAX_TILE_BYTES);
         assert!(memory.tiles.len() > 1000);
+    }
+
+    #[test]
+    fn absence_holds_for_ten_seconds_and_not_when_the_clock_is_put_back() {
+        let memory = Memory::new();
+        let module = ModVer::new("a.b/c".parse().unwrap(), "v1.0.0".parse().unwrap()).unwrap();
+        let at = Timestamp::from_unix_secs;
+        memory.keep_absent(&module, Absent { status: 404, text: None, since: at(100) });
+        for (now, holds) in [(100, true), (109, true), (110, false), (99, false), (0, false)] {
+            assert_eq!(memory.absent(&module, at(now)).is_some(), holds, "{now}");
+        }
     }
 }

@@ -82,6 +82,12 @@ impl Record {
         self.hashes.as_ref().map(|hashes| (hashes.zip_h1.as_str(), hashes.mod_h1.as_str()))
     }
 
+    /// Who confirms by it.
+    #[must_use]
+    pub fn by(&self) -> &Verification {
+        &self.by
+    }
+
     /// Whether a database is to be asked as soon as one can be.
     #[must_use]
     pub fn is_open(&self) -> bool {

@@ -9,7 +9,7 @@ use policy::Verification;
 use tlog::{Bundle, LogName, Proven, SignedHead, Tile, VerifierKey};
 use url::Url;
 
-use crate::{Clock, Config, Error, Metrics, Mode, Record, log::Log, memory::Found};
+use crate::{Clock, Config, Error, Logged, Metrics, Mode, OwnLog, Record, log::Log, memory::Found};
 
 /// One database.
 #[derive(Debug, Clone)]
@@ -199,6 +199,25 @@ impl Sumdb {
         Record::without_hashes(module, Verification::Exempt, &self.inner.metrics)
     }
 
+    /// What our own log records of a version, to confirm content by.
+    #[must_use]
+    pub fn recorded_here(&self, own: &OwnLog, logged: &Logged) -> Record {
+        let by = Verification::Database {
+            name: own.name().to_string(),
+            record: logged.id,
+            tree_size: own.head().size(),
+            at: logged.at,
+        };
+        Record::proven(&logged.record, own.name().as_str(), by, &self.inner.metrics)
+    }
+
+    /// The record of a version that our own log is going to record: it confirms anything, and what it
+    /// confirmed is served only once it is recorded.
+    #[must_use]
+    pub fn pending(&self, module: &ModVer) -> Record {
+        Record::without_hashes(module, Verification::Pending, &self.inner.metrics)
+    }
+
     /// Answers a client's question with what was verified, and keeps it.
     ///
     /// A look-up comes with the newest verified head; a tile at the width asked for; the newest head
@@ -225,6 +244,10 @@ impl Sumdb {
                 let tile = Tile::parse(path)
                     .map_err(|error| Error::Malformed { reason: error.to_string() })?;
                 log.answer_tile(tile, asking).await
+            }
+            SumdbRequest::Checkpoint => {
+                // Those of others have another origin, and nobody asks a proxy for them.
+                Err(Error::NotFound { status: 404, text: None })
             }
             SumdbRequest::Supported => {
                 let reason = "supported is answered by whoever relays".to_owned();
@@ -275,6 +298,12 @@ impl Sumdb {
     pub fn frozen(&self) -> Vec<(LogName, String)> {
         let frozen = |log: &Arc<Log>| log.frozen().map(|evidence| (log.name.clone(), evidence));
         self.inner.logs.iter().filter_map(frozen).collect()
+    }
+
+    /// Whether heads can be kept; without, nothing new is believed, and nothing stored is proven.
+    #[must_use]
+    pub fn has_state(&self) -> bool {
+        self.inner.has_state
     }
 
     /// The room's figures, to be registered.

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context;
 use bytes::Bytes;
-use tlog::{LogName, Note, SigningKey, Tile, TileLevel, VerifierKey, record_hash};
+use tlog::{Checkpoint, LogName, Note, SigningKey, Tile, TileLevel, VerifierKey, record_hash};
 
 use crate::{Behaviour, FakeUpstream, Modules, Seen, escape};
 
@@ -48,6 +48,12 @@ pub enum Lie {
     UnknownSigner,
     /// Partial tiles whose full tile exists are gone.
     NoPartials,
+    /// Data tiles have other hashes for this record than the tree.
+    AlteredRecord(u64),
+    /// Data tiles leave this record out.
+    MissingRecord(u64),
+    /// The C2SP checkpoint is of another tree of the same size.
+    OtherCheckpoint,
 }
 
 /// A checksum database on a free port of 127.0.0.1; ends when dropped.
@@ -184,6 +190,11 @@ impl FakeSumdb {
         self.log().add(path, version, zip_h1, mod_h1);
     }
 
+    /// Appends a record of this text, well written or not, that look-ups of `name` find.
+    pub fn add_text(&self, name: &str, text: &str) {
+        self.log().tree.append(name, text.to_owned());
+    }
+
     /// Appends the records of all zips that are not recorded yet.
     ///
     /// # Panics
@@ -297,6 +308,7 @@ impl Log {
                 });
                 Some(self.head(old.unwrap_or(size), "").into())
             }
+            "checkpoint" => Some(self.checkpoint(size).into()),
             _ => match path.strip_prefix("lookup/") {
                 Some(name) => self.lookup(name, size),
                 None => self.tile(Tile::parse(path).ok()?, size),
@@ -346,17 +358,43 @@ impl Log {
         Note { text, signatures }.message()
     }
 
+    /// The same head for witnesses. Source: C2SP tlog-checkpoint.
+    fn checkpoint(&mut self, size: u64) -> String {
+        let mut head = self.tree.head(size);
+        if self.lies(&Lie::OtherCheckpoint) {
+            head.root[0] ^= 1;
+        }
+        let text = Checkpoint { origin: self.key.verifier().name().clone(), head }.text();
+        let signatures = vec![self.key.sign(&text)];
+        Note { text, signatures }.message()
+    }
+
+    /// The records of a data tile, as they are told.
+    fn data(&self, tile: Tile) -> Option<String> {
+        let first = tile.index * 256;
+        let mut data = String::new();
+        for id in first..first + u64::from(tile.width) {
+            let record = self.tree.record(id)?;
+            if self.lies(&Lie::AlteredRecord(id)) {
+                data.push_str(&forged(record));
+                data.push('\n');
+            } else if !self.lies(&Lie::MissingRecord(id)) {
+                data.push_str(record);
+                data.push('\n');
+            }
+        }
+        Some(data)
+    }
+
     fn tile(&mut self, tile: Tile, size: u64) -> Option<Bytes> {
         if !tile.exists_in(size) {
             return None;
         }
-        let TileLevel::Hashes(level) = tile.level else {
-            return self.tree.data(tile.index, tile.width).map(Bytes::from);
-        };
         let full = Tile { width: 256, ..tile };
         if self.lies(&Lie::NoPartials) && !tile.is_full() && full.exists_in(size) {
             return None;
         }
+        let TileLevel::Hashes(level) = tile.level else { return self.data(tile).map(Bytes::from) };
         let mut bytes = self.tree.entries(level, tile.index, tile.width)?;
         if self.lies(&Lie::BrokenTiles(level)) {
             *bytes.last_mut()? ^= 1;

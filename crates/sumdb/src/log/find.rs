@@ -6,6 +6,7 @@ use bytes::Bytes;
 use gomod::{ModVer, SumdbRequest};
 use store::Key;
 use tlog::{Inclusion, Lookup, Proven, Question, SignedHead};
+use tokio::sync::SemaphorePermit;
 
 use super::{Log, MAX_NOTE_BYTES};
 use crate::{Asking, Error, memory::Found, metrics::Asked};
@@ -17,6 +18,10 @@ const MAX_YIELDS: usize = 4;
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 /// The longest.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+
+/// Versions that are waited for at once. Each wait holds a turn to fetch, of 256 by default, and there
+/// is no end of versions that no database records: without a bound they would hold all of them.
+pub(super) const MAX_WAITING: usize = 64;
 
 impl Log {
     /// The record of a version, proven under a head of ours.
@@ -38,7 +43,8 @@ impl Log {
         joined.await
     }
 
-    /// The same, waiting for a version that is not recorded yet: a fresh tag takes a while.
+    /// The same, waiting for a version that is not recorded yet: a fresh tag takes a while. While
+    /// [`MAX_WAITING`] others are waited for, it is not.
     pub(crate) async fn wait_for(
         self: &Arc<Self>,
         module: &ModVer,
@@ -59,11 +65,11 @@ impl Log {
         module: &ModVer,
         longest: Duration,
     ) -> Result<Arc<Found>, Error> {
-        let mut left = longest;
+        let (mut left, mut place) = (longest, None);
         let mut pause = FIRST_PAUSE.min(longest / 8);
         loop {
             match self.find(module, Asking::Anyone).await {
-                Err(Error::NotFound { .. }) if !left.is_zero() => {}
+                Err(Error::NotFound { .. }) if !left.is_zero() && self.may_wait(&mut place) => {}
                 Err(Error::NotFound { .. }) => {
                     let (module, database) = (module.clone(), self.name.to_string());
                     return Err(Error::NotRecorded { module, database });
@@ -76,6 +82,14 @@ impl Log {
             left = left.saturating_sub(now);
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
+    }
+
+    /// Takes one of the places of those who wait, unless it is taken already.
+    fn may_wait<'a>(&'a self, place: &mut Option<SemaphorePermit<'a>>) -> bool {
+        if place.is_none() {
+            *place = self.places.try_acquire().ok();
+        }
+        place.is_some()
     }
 
     async fn find_once(self: &Arc<Self>, module: &ModVer) -> Result<Arc<Found>, Error> {

@@ -14,6 +14,8 @@ use crate::{Error, metrics::Incident};
 /// Sizes that the newest head went back to which are told and kept apart; replicas that lag behind
 /// would else fill the evidence.
 const MAX_ROLLBACKS: usize = 64;
+/// Wrong records kept as evidence in one run, of up to a megabyte each; further ones are counted.
+const MAX_WRONG_RECORDS: usize = 64;
 
 impl Log {
     /// Counts and tells.
@@ -99,7 +101,7 @@ impl Log {
     ) -> Error {
         let what = error.to_string();
         self.incident(Incident::WrongRecord, &what);
-        let evidence = if is_signed {
+        let evidence = if is_signed && self.may_keep_wrong_record() {
             let mut text = self.heading("wrong record", &what);
             // It parsed as text before.
             let answer = String::from_utf8_lossy(answer);
@@ -110,6 +112,14 @@ impl Log {
             None
         };
         Error::Misbehaved { database: self.name.to_string(), reason: what, evidence }
+    }
+
+    /// Whether one more may be kept: whoever answers for the database could fill the disk with them.
+    fn may_keep_wrong_record(&self) -> bool {
+        let mut standing = self.standing();
+        let may = standing.wrong_records < MAX_WRONG_RECORDS;
+        standing.wrong_records += usize::from(may);
+        may
     }
 
     fn heading(&self, kind: &str, what: &str) -> String {

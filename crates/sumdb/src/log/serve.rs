@@ -14,8 +14,6 @@ use crate::{Asking, Error, memory::Absent};
 
 /// How long the newest head is given again without asking.
 const LATEST_LIFE: Duration = Duration::from_secs(30);
-/// How long a "not found" is.
-const ABSENT_LIFE: Duration = Duration::from_secs(10);
 
 impl Log {
     /// A look-up: the record, and the newest head that we have.
@@ -33,8 +31,7 @@ impl Log {
         }
         let found = self.find(module, asking).await.inspect_err(|error| {
             if let Error::NotFound { status, text } = error {
-                let absent =
-                    Absent { status: *status, text: text.clone(), until: now.plus(ABSENT_LIFE) };
+                let absent = Absent { status: *status, text: text.clone(), since: now };
                 self.memory.keep_absent(module, absent);
             }
         })?;

@@ -111,8 +111,10 @@ async fn trust_on_first_use_excuses_no_lie_and_no_absence() {
 async fn without_a_state_nothing_is_believed() {
     let mut world = World::with(10).await;
     let module = world.module(1);
+    assert!(world.open().await.has_state());
     world.state = None;
     let sumdb = world.open().await;
+    assert!(!sumdb.has_state());
     let error = sumdb.record(&module).await.unwrap_err();
     assert!(matches!(error, Error::Kept { .. }), "{error:?}");
     assert!(error.to_string().contains("no state"), "{error}");

@@ -171,6 +171,39 @@ async fn a_version_that_stays_unrecorded_is_refused_with_a_hint() {
     confirm(&sumdb, &module).await.unwrap();
 }
 
+/// Versions that may be waited for at once.
+const PLACES: usize = 64;
+
+#[tokio::test]
+async fn so_many_versions_are_waited_for_and_no_more() {
+    let mut world = World::with(10).await;
+    world.config.missing_wait = Duration::from_hours(1);
+    let sumdb = world.open().await;
+    let modules: Vec<_> = (0..PLACES).map(unrecorded).collect();
+    let waiting = join_all(modules.iter().map(|module| sumdb.record(module)));
+    let (other, known) = (unrecorded(PLACES), world.module(PLACES + 1));
+    let others = async {
+        // Told at once as soon as all the others wait.
+        for _ in 0..100 {
+            let asked = sumdb.record(&other);
+            match tokio::time::timeout(Duration::from_millis(200), asked).await {
+                Ok(Err(Error::NotRecorded { .. })) => break,
+                Ok(other) => panic!("{other:?}"),
+                Err(_waits) => {}
+            }
+        }
+        assert!(world.fake.calls("/lookup/*") >= PLACES as u64);
+        confirm(&sumdb, &known).await.unwrap();
+    };
+    tokio::select! {
+        ended = waiting => panic!("{ended:?}"),
+        () = others => {}
+    }
+    // Who gives up waiting leaves a place.
+    let asked = tokio::time::timeout(Duration::from_secs(1), sumdb.record(&other));
+    assert!(asked.await.is_err(), "it is waited for");
+}
+
 #[tokio::test]
 async fn who_does_not_wait_is_told_at_once() {
     let mut world = World::with(500).await;

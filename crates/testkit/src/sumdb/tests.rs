@@ -1,4 +1,4 @@
-use tlog::{Lookup, Plan, Question, SignedHead, split_data_tile, tile_of};
+use tlog::{Lookup, Plan, Question, SignedCheckpoint, SignedHead, split_data_tile, tile_of};
 
 use super::*;
 use crate::{ModuleVersion, get};
@@ -130,4 +130,40 @@ fn lies_about_signatures_are_lies() {
     sumdb.be_honest();
     sumdb.lie(Lie::OldLatest(2));
     assert_eq!(open().unwrap().size(), 2);
+}
+
+#[test]
+fn its_checkpoint_is_of_the_same_tree_unless_it_lies() {
+    let sumdb = FakeSumdb::start("sum.example").unwrap();
+    sumdb.fill(300);
+    let open = || SignedCheckpoint::open(sumdb.key(), &body(&sumdb, "checkpoint")).unwrap();
+    assert_eq!(open().head(), newest(&sumdb).head());
+    sumdb.lie(Lie::OtherCheckpoint);
+    assert_eq!(open().head().size, 300);
+    assert_ne!(open().head(), newest(&sumdb).head());
+}
+
+#[test]
+fn lies_about_records_are_told_in_data_tiles_alone() {
+    let sumdb = FakeSumdb::start("sum.example").unwrap();
+    sumdb.fill(255);
+    sumdb.add_text("example.com/a@v1.0.0", "no record\n");
+    let honest = body(&sumdb, "tile/8/data/000");
+    let hashes = body(&sumdb, "tile/8/0/000");
+    assert!(honest.ends_with(b"\n\nno record\n\n"));
+    sumdb.lie(Lie::AlteredRecord(3));
+    let altered = body(&sumdb, "tile/8/data/000");
+    let records = split_data_tile(&altered, 256).unwrap();
+    for (id, (record, honest)) in
+        records.iter().zip(split_data_tile(&honest, 256).unwrap()).enumerate()
+    {
+        assert_eq!(*record != honest, id == 3);
+    }
+    sumdb.be_honest();
+    sumdb.lie(Lie::MissingRecord(255));
+    let missing = body(&sumdb, "tile/8/data/000");
+    assert_eq!(split_data_tile(&missing, 255).unwrap().len(), 255);
+    assert_eq!(body(&sumdb, "tile/8/0/000"), hashes);
+    sumdb.lie(Lie::NoPartials);
+    assert_eq!(status(&sumdb, "tile/8/data/000.p/5"), 404);
 }

@@ -82,11 +82,4 @@ impl Tree {
         let entries = self.levels.get(usize::from(level))?.get(first..)?;
         Some(entries.get(..usize::from(width))?.concat())
     }
-
-    /// The records of a data tile.
-    pub(super) fn data(&self, index: u64, width: u16) -> Option<String> {
-        let first = usize::try_from(index).ok()?.checked_mul(FULL)?;
-        let records = self.records.get(first..)?.get(..usize::from(width))?;
-        Some(records.iter().flat_map(|record| [record, "\n"]).collect())
-    }
 }

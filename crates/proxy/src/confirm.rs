@@ -3,7 +3,10 @@
 //!
 //! The pass goes through the whole store and asks for each version that no database has confirmed.
 //! It can end at any point: what is confirmed is marked in the facts and passed over next time. A
-//! version that a database contradicts is set aside, so that nobody gets it any more.
+//! version that a database contradicts is set aside, so that nobody gets it any more. One that cannot
+//! be asked about holds up no other.
+
+use std::sync::atomic::Ordering;
 
 use gomod::ModVer;
 use policy::Verification;
@@ -12,28 +15,32 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::load::{Target, check_again};
-use crate::{Error, Kind, Rooms, facts};
+use crate::{Error, Kind, Rooms, facts, own};
 
 /// How many times the first wait lies between two passes while something is unconfirmed: what the
 /// database does not know now, it will hardly know in a moment.
 const AGAIN: u32 = 60;
 
-/// What came of one version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Versions that failed one after the other, after which a pass asks no more: the database is down,
+/// and each further question might take its time limit. A single one is that version's own trouble.
+const MAX_IN_VAIN: u32 = 3;
+
+/// What came of one file, or of a version: of its files the last of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Came {
     /// Nothing was open.
     Settled,
     /// A database confirmed it, or it is exempt.
     Confirmed,
-    /// It is still open.
-    Open,
     /// A database contradicts it.
     Contradicted,
+    /// It is still open.
+    Open,
 }
 
 /// Passes until `stop`; at rest while nothing is open.
 pub(crate) async fn run(rooms: &Rooms, stop: CancellationToken) {
-    if rooms.sumdb.confirming().is_none() || rooms.config.offline {
+    if (rooms.sumdb.confirming().is_none() && rooms.own.is_none()) || rooms.config.offline {
         return stop.cancelled().await;
     }
     let after = rooms.config.confirm_after;
@@ -70,13 +77,25 @@ async fn pass(rooms: &Rooms) -> u64 {
 
 async fn try_pass(rooms: &Rooms) -> Result<u64, Error> {
     let mut walk = rooms.store.walk().await?;
-    let (mut confirmed, mut open) = (0, 0_u64);
+    let (mut confirmed, mut open, mut in_vain) = (0, 0_u64, 0);
     while let Some(found) = walk.next().await? {
         let Found::Version { module, go_mod, zip, .. } = found else { continue };
-        match version(rooms, &module, [(Kind::Mod, go_mod), (Kind::Zip, zip)]).await? {
-            Came::Settled | Came::Contradicted => {}
-            Came::Confirmed => confirmed += 1,
-            Came::Open => open += 1,
+        let came = match unconfirmed(rooms, &module, [(Kind::Mod, go_mod), (Kind::Zip, zip)]).await
+        {
+            Ok(kinds) if kinds.is_empty() => continue,
+            // Counted only.
+            Ok(_) if in_vain >= MAX_IN_VAIN => Ok(Came::Open),
+            Ok(kinds) => version(rooms, &module, kinds).await,
+            Err(error) => Err(error),
+        };
+        match came {
+            Ok(Came::Settled | Came::Contradicted) => in_vain = 0,
+            Ok(Came::Confirmed) => (confirmed, in_vain) = (confirmed + 1, 0),
+            Ok(Came::Open) => open += 1,
+            Err(error) => {
+                warn!(module = %module, %error, "{module} is not confirmed yet: {error}");
+                (open, in_vain) = (open + 1, in_vain + 1);
+            }
         }
     }
     rooms.metrics.unconfirmed(i64::try_from(open).unwrap_or(i64::MAX));
@@ -86,30 +105,48 @@ async fn try_pass(rooms: &Rooms) -> Result<u64, Error> {
     Ok(open)
 }
 
-/// Confirms the files of one version.
+/// The files of a version that nobody has confirmed; also those that nobody was to be asked about,
+/// as far as that has changed.
+async fn unconfirmed(
+    rooms: &Rooms,
+    module: &ModVer,
+    files: [(Kind, bool); 2],
+) -> Result<Vec<Kind>, Error> {
+    let known = facts::read(rooms, module).await?;
+    let may_be_asked = rooms.judge_lookup(module.path()).is_ok();
+    let is_ours = rooms.own_log_of(module.path()).is_some();
+    let is_open = |verified: &Verification| match verified {
+        Verification::Exempt => may_be_asked || is_ours,
+        Verification::Pending => is_ours,
+        verified => verified.is_open(),
+    };
+    let wanted = files.into_iter().filter(|(kind, present)| {
+        let verified = facts::of(&known, *kind).and_then(|file| file.verified.as_ref());
+        *present && verified.is_none_or(is_open)
+    });
+    Ok(wanted.map(|(kind, _)| kind).collect())
+}
+
+/// Has a private version recorded that was stored before there was a log.
+async fn record(rooms: &Rooms, own: &sumdb::OwnLog, module: &ModVer) -> Result<Came, Error> {
+    match own::log_stored(rooms, own, module).await {
+        Ok(_logged) => Ok(Came::Confirmed),
+        // A lone `.mod`, say: it is recorded when the rest is fetched.
+        Err(Error::NotHere { .. }) => Ok(Came::Settled),
+        Err(error) => Err(error),
+    }
+}
+
+/// Confirms these files of a version, each for itself: a go.mod that is contradicted says nothing
+/// good of its zip.
 ///
 /// # Errors
 ///
-/// The database cannot be asked: the pass ends, the rest would wait for the same.
-async fn version(rooms: &Rooms, module: &ModVer, files: [(Kind, bool); 2]) -> Result<Came, Error> {
-    let known = facts::read(rooms, module).await?;
-    let is_open = |(kind, present): &(Kind, bool)| {
-        let verified = facts::of(&known, *kind).and_then(|file| file.verified.as_ref());
-        *present && verified.is_none_or(Verification::is_open)
-    };
-    let mut came = Came::Settled;
-    for (kind, _) in files.into_iter().filter(is_open) {
-        let target = Target { kind, module: module.clone() };
-        came = file(rooms, &target).await?;
-        if matches!(came, Came::Open | Came::Contradicted) {
-            break;
-        }
+/// The database cannot be asked, or the store fails.
+async fn version(rooms: &Rooms, module: &ModVer, kinds: Vec<Kind>) -> Result<Came, Error> {
+    if let Some(own) = rooms.own_log_of(module.path()) {
+        return record(rooms, own, module).await;
     }
-    Ok(came)
-}
-
-async fn file(rooms: &Rooms, target: &Target) -> Result<Came, Error> {
-    let module = &target.module;
     let record = if rooms.judge_lookup(module.path()).is_err() {
         rooms.sumdb.exempt(module)
     } else {
@@ -122,6 +159,16 @@ async fn file(rooms: &Rooms, target: &Target) -> Result<Came, Error> {
             Err(error) => return Err(Error::Sumdb(error.into())),
         }
     };
+    let mut came = Came::Settled;
+    for kind in kinds {
+        let target = Target { kind, module: module.clone() };
+        came = came.max(file(rooms, &target, record.clone()).await?);
+    }
+    Ok(came)
+}
+
+async fn file(rooms: &Rooms, target: &Target, record: sumdb::Record) -> Result<Came, Error> {
+    let module = &target.module;
     let Some(object) = rooms.store.open(&target.key(), None).await? else {
         return Ok(Came::Settled);
     };
@@ -157,10 +204,13 @@ async fn set_aside(
 ) -> Result<Came, Error> {
     rooms.metrics.contradicted();
     let evidence = rooms.store.quarantine(&target.key()).await?.unwrap_or_default();
+    // Counted between the file and its memory: see `Rooms::keep_loaded`.
+    rooms.set_aside.fetch_add(1, Ordering::SeqCst);
+    rooms.shelf.remove(&target.request());
     if target.kind == Kind::Zip {
+        rooms.ledger.unlisted(&target.module);
         rooms.store.remove(&Key::ZipHash(&target.module)).await?;
     }
-    rooms.shelf.remove(&target.request());
     facts::update(rooms, &target.module, |facts| facts::unset(facts, target.kind)).await;
     error!(
         module = %target.module, database = %mismatch.database, expected = %mismatch.expected,

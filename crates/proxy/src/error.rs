@@ -58,6 +58,23 @@ pub enum Error {
     /// A checksum database could not or would not answer.
     #[error(transparent)]
     Sumdb(Arc<sumdb::Error>),
+    /// Records in bulk name private modules, and this caller may not read those.
+    #[error(
+        "records of {log} in bulk name private modules and are served on loopback addresses only; to open them to everybody who reaches larder, write private.readers = \"anyone\""
+    )]
+    RecordsOfAll {
+        /// The log.
+        log: tlog::LogName,
+    },
+    /// Our own log does not record it, or not now.
+    #[error(transparent)]
+    Own(Arc<sumdb::OwnError>),
+    /// A public version that no checksum database has confirmed: our log records no such.
+    #[error("{module} is confirmed by no checksum database, so our own does not record it")]
+    Unconfirmed {
+        /// The version.
+        module: gomod::ModVer,
+    },
     /// The caller's limit ran out; the flight goes on.
     #[error("{what}: still fetching, ask again")]
     StillFetching {

@@ -32,8 +32,12 @@ async fn read_tagged(rooms: &Rooms, module: &ModVer) -> Result<(Facts, Option<st
     let Some(object) = rooms.store.open(&Key::Facts(module), None).await? else {
         return Ok((Facts::default(), None));
     };
-    let bytes = object.bytes(policy::MAX_FACTS_BYTES as u64).await?;
-    let facts = Facts::from_json(&bytes).unwrap_or_else(|error| {
+    let facts = match object.bytes(policy::MAX_FACTS_BYTES as u64).await {
+        Ok(bytes) => Facts::from_json(&bytes).map_err(|error| error.to_string()),
+        Err(error @ store::Error::TooLarge { .. }) => Err(error.to_string()),
+        Err(error) => return Err(error.into()),
+    };
+    let facts = facts.unwrap_or_else(|error| {
         warn!(module = %module, %error, "the facts of {module} cannot be read and are made again");
         Facts::default()
     });

@@ -1,6 +1,7 @@
 //! Files of a version: from memory, from the store, else fetched, judged, released and published.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use crate::flights::{self, Landing, Phase, Pilot, Purpose, Watch};
 use crate::load::{Target, load};
 use crate::publish::{Publication, contradiction, publish, publish_info};
 use crate::shelf::{Absent, Entry, Stored};
-use crate::{Answer, Body, Error, Fetching, Kind, Outcome, Rooms, facts, zip};
+use crate::{Answer, Body, Error, Fetching, Kind, Outcome, Rooms, facts, own, zip};
 
 /// For how long an outage that one file met is given again without asking: the next request gets its answer at
 /// once, and a repaired source is noticed soon.
@@ -78,7 +79,7 @@ fn remembered(
     }
 }
 
-fn board(rooms: &Arc<Rooms>, purpose: Purpose, request: Request) -> Watch {
+pub(crate) fn board(rooms: &Arc<Rooms>, purpose: Purpose, request: Request) -> Watch {
     flights::join(rooms, (purpose, request), |pilot| Box::pin(fly(pilot)))
 }
 
@@ -113,14 +114,15 @@ async fn fly(pilot: Pilot) {
     let Some(target) = Target::of(pilot.request()) else {
         return pilot.land_last(Err(Error::fault("not a file of a version")));
     };
-    match load(&rooms, &target).await {
+    // A file whose record is pending is as good as absent, and is not loaded into memory.
+    let found = match own::may_serve(&rooms, &target).await {
+        Ok(true) => loaded(&rooms, &target).await,
+        Ok(false) => Ok(None),
+        Err(error) => Err(error),
+    };
+    match found {
         Ok(None) if pilot.may_fetch() => {}
-        Ok(entry) => {
-            if let Some(entry) = &entry {
-                rooms.shelf.put(pilot.request().clone(), Arc::clone(entry));
-            }
-            return pilot.land_last(Ok(Landing { entry, outcome: Outcome::Hit }));
-        }
+        Ok(entry) => return pilot.land_last(Ok(Landing { entry, outcome: Outcome::Hit })),
         Err(error) => return pilot.land_last(Err(error)),
     }
     let fetched = {
@@ -136,6 +138,13 @@ async fn fly(pilot: Pilot) {
     }
 }
 
+/// From the store into memory; `None` also when it was set aside meanwhile.
+async fn loaded(rooms: &Rooms, target: &Target) -> Result<Option<Arc<Entry>>, Error> {
+    let before = rooms.set_aside.load(Ordering::SeqCst);
+    let Some(entry) = load(rooms, target).await? else { return Ok(None) };
+    Ok(rooms.keep_loaded(target, &entry, before).await?.then_some(entry))
+}
+
 /// Fetches, judges, releases and publishes.
 async fn fetch(pilot: &Pilot, target: &Target) -> Result<(), Error> {
     let rooms = &pilot.rooms;
@@ -144,6 +153,9 @@ async fn fetch(pilot: &Pilot, target: &Target) -> Result<(), Error> {
     }
     match target.kind {
         Kind::Zip => zip::fetch(pilot, target).await,
+        Kind::Mod if rooms.own_log_of(target.module.path()).is_some() => {
+            own::fetch_mod(pilot, target).await
+        }
         Kind::Mod => fetch_mod(pilot, target).await,
         _ => fetch_info(pilot, target).await,
     }
@@ -219,7 +231,7 @@ pub(crate) fn name_commit(rooms: &Arc<Rooms>, target: &Target, origin: &upstream
     }
 }
 
-async fn stage(rooms: &Rooms, bytes: Bytes) -> Result<store::Staged, Error> {
+pub(crate) async fn stage(rooms: &Rooms, bytes: Bytes) -> Result<store::Staged, Error> {
     let mut staged = rooms.store.stage().await?;
     staged.write(bytes).await?;
     Ok(staged)
@@ -235,7 +247,8 @@ pub(crate) async fn source(rooms: &Rooms, target: &Target) -> Result<Arc<dyn Ups
 }
 
 /// Fetches a file and asks for its record at the same time. A fetch that fails ends the wait for
-/// the record: what does not exist is recorded nowhere.
+/// the record: what does not exist is recorded nowhere. A record that cannot be had ends the fetch
+/// of a zip: it would be thrown away, and fetched once more for whoever asks next.
 pub(crate) async fn recorded<T>(
     rooms: &Rooms,
     target: &Target,
@@ -245,12 +258,18 @@ pub(crate) async fn recorded<T>(
     let (mut fetch, mut record) = (std::pin::pin!(fetch), std::pin::pin!(record));
     tokio::select! {
         fetched = &mut fetch => Ok((fetched?, record.await)),
-        record = &mut record => Ok((fetch.await?, record)),
+        record = &mut record => match record {
+            Err(error) if target.kind == Kind::Zip => Err(error),
+            record => Ok((fetch.await?, record)),
+        },
     }
 }
 
 /// What the checksum database records of a version; of a private one it is not asked.
 async fn record(rooms: &Rooms, target: &Target) -> Result<sumdb::Record, Error> {
+    if let Some(own) = rooms.own_log_of(target.module.path()) {
+        return own::record(rooms, own, &target.module).await;
+    }
     if rooms.judge_lookup(target.module.path()).is_err() {
         return Ok(rooms.sumdb.exempt(&target.module));
     }
@@ -307,7 +326,7 @@ async fn failed(rooms: &Rooms, request: &Request, target: &Target, error: Error)
         rooms.shelf.put(request.clone(), Arc::new(Entry::Absent(absent)));
         return error;
     }
-    if !error.is_outage() {
+    if !error.is_outage() && !matches!(error, Error::Sumdb(_)) {
         return error;
     }
     if rooms.refusals.find(request, now).is_some() {

@@ -263,4 +263,4 @@ impl Watch {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

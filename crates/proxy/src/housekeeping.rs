@@ -64,6 +64,12 @@ impl Ledger {
         }
     }
 
+    /// Notes that a version's zip was set aside: the `list` file must not name it any more.
+    pub(crate) fn unlisted(&self, module: &ModVer) {
+        let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        pending.lists.insert(module.path().clone());
+    }
+
     /// Notes a use. Called from the hot path, once per file and flush; never waits: a busy ledger is skipped.
     pub(crate) fn used(&self, module: &ModVer, now: Timestamp) {
         if let Ok(mut pending) = self.0.try_lock()

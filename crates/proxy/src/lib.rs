@@ -24,12 +24,14 @@ mod load;
 mod lookup;
 mod metrics;
 mod mutable;
+mod own;
 mod publish;
 mod shelf;
 mod verify;
 mod zip;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use auth::{Permitted, Reach};
@@ -71,6 +73,8 @@ pub struct Parts {
     pub gate: Arc<upstream::Gate>,
     /// The checksum databases: what they record, and their answers to clients.
     pub sumdb: sumdb::Sumdb,
+    /// Our own log, if there is one.
+    pub own: Option<sumdb::OwnLog>,
     /// Names that are never asked of anyone public.
     pub private: policy::Private,
     /// Names that are never looked up in a public checksum database (GONOSUMDB), besides the private ones.
@@ -101,6 +105,7 @@ pub(crate) struct Rooms {
     index: Option<db::Index>,
     gate: Arc<upstream::Gate>,
     sumdb: sumdb::Sumdb,
+    own: Option<sumdb::OwnLog>,
     private: policy::Private,
     no_sumdb: policy::Private,
     policy: policy::Policy,
@@ -111,8 +116,12 @@ pub(crate) struct Rooms {
     refusals: Refusals,
     flights: Flights,
     ledger: Ledger,
-    /// Told of each file that was published before a database confirmed it.
+    /// Told of each file that was published, or found, before a database confirmed it.
     unconfirmed: tokio::sync::Notify,
+    /// Files that were set aside since the start: see [`Rooms::keep_loaded`].
+    set_aside: AtomicU64,
+    /// Bytes of evidence kept since the start.
+    evidence: AtomicU64,
 }
 
 impl Proxy {
@@ -129,11 +138,14 @@ impl Proxy {
             refusals: Refusals::default(),
             ledger: Ledger::default(),
             unconfirmed: tokio::sync::Notify::default(),
+            set_aside: AtomicU64::default(),
+            evidence: AtomicU64::default(),
             config: parts.config,
             store: parts.store,
             index: parts.index,
             gate: parts.gate,
             sumdb: parts.sumdb,
+            own: parts.own,
             private: parts.private,
             no_sumdb: parts.no_sumdb,
             policy: parts.policy,
@@ -181,8 +193,8 @@ impl Proxy {
             Some(path) => self.rooms.judge_private(path, reach)?,
             None => false,
         };
-        match self.find(request, fetching, now).await {
-            Ok(answer) => Ok(Answer { private, ..answer }),
+        match self.find(request, (fetching, reach), now).await {
+            Ok(answer) => Ok(Answer { private: private || answer.private, ..answer }),
             // No cache that others use may keep what is said of a private name.
             Err(Error::NotFound { status, text, .. }) if private => {
                 Err(Error::NotFound { status, text, fresh_for: Duration::ZERO })
@@ -194,11 +206,11 @@ impl Proxy {
     async fn find(
         &self,
         request: Request,
-        fetching: Fetching,
+        (fetching, reach): (Fetching, Reach),
         now: Timestamp,
     ) -> Result<Answer, Error> {
         match &request {
-            Request::Sumdb(path) => lookup::relay(&self.rooms, path, fetching, now).await,
+            Request::Sumdb(path) => lookup::relay(&self.rooms, path, (fetching, reach), now).await,
             Request::List(_) | Request::Latest(_) | Request::Info(_, Query::Revision(_)) => {
                 mutable::answer(&self.rooms, request, fetching, now).await
             }
@@ -215,8 +227,16 @@ impl Proxy {
     }
 
     /// The reasons that [`degraded`](Self::degraded) may name: a bounded label set.
-    pub const DEGRADED_REASONS: [&'static str; 6] =
-        ["store_full", "store_read_only", "index_lost", "upstream_down", "no_git", "sumdb_frozen"];
+    pub const DEGRADED_REASONS: [&'static str; 8] = [
+        "store_full",
+        "store_read_only",
+        "index_lost",
+        "state_lost",
+        "upstream_down",
+        "no_git",
+        "sumdb_frozen",
+        "log_frozen",
+    ];
 
     /// Does the late work until `stop`: index rows, `list` files, last use (then a last time), and
     /// the confirmation of what was stored unconfirmed.
@@ -225,13 +245,32 @@ impl Proxy {
     /// what was not confirmed stays marked.
     pub async fn run(&self, stop: tokio_util::sync::CancellationToken) {
         let housekeeping = housekeeping::run(&self.rooms, stop.clone());
-        tokio::join!(housekeeping, confirm::run(&self.rooms, stop));
+        let log = async {
+            if let Some(own) = &self.rooms.own {
+                own.run(stop.cancelled()).await;
+            }
+        };
+        tokio::join!(housekeeping, confirm::run(&self.rooms, stop.clone()), log);
     }
 
     /// Waits until the running flights have ended, at most until `deadline` runs out; returns how many were left.
     pub async fn drain(&self, deadline: Duration) -> usize {
         self.rooms.flights.drain(deadline).await
     }
+}
+
+/// Downloaded toolchains stand in no go.sum: the `go` command looks them up whatever GONOSUMDB says.
+/// Source: cmd/go/internal/modfetch (`useSumDB`).
+const TOOLCHAIN: &str = "golang.org/toolchain";
+
+/// The pattern, if any, by which a name is looked up in no public checksum database.
+fn exempting<'a>(
+    private: &'a policy::Private,
+    no_sumdb: &'a policy::Private,
+    path: &ModulePath,
+) -> Option<policy::PrivateMatch<'a>> {
+    let by_name = || (path.as_str() != TOOLCHAIN).then(|| no_sumdb.find(path)).flatten();
+    private.find(path).or_else(by_name)
 }
 
 impl Rooms {
@@ -258,9 +297,7 @@ impl Rooms {
     ///
     /// [`Error::PrivateLookup`].
     fn judge_lookup(&self, path: &ModulePath) -> Result<(), Error> {
-        let Some(found) = self.private.find(path).or_else(|| self.no_sumdb.find(path)) else {
-            return Ok(());
-        };
+        let Some(found) = exempting(&self.private, &self.no_sumdb, path) else { return Ok(()) };
         Err(Error::PrivateLookup {
             path: path.clone(),
             pattern: found.pattern.to_owned(),
@@ -279,6 +316,14 @@ impl Rooms {
         }
         if self.index.is_none() {
             reasons.push(("index_lost", "the index cannot be used: answers are not kept".into()));
+        }
+        if !self.sumdb.databases().is_empty() && !self.sumdb.has_state() {
+            let told = "the tree heads cannot be kept: nothing new is confirmed";
+            reasons.push(("state_lost", told.into()));
+        }
+        if let Some(why) = self.own.as_ref().and_then(sumdb::OwnLog::frozen) {
+            let told = format!("our own log is frozen, new private versions wait: {why}");
+            reasons.push(("log_frozen", told));
         }
         for (database, evidence) in self.sumdb.frozen() {
             let told =
@@ -299,5 +344,5 @@ impl Rooms {
 
 // The surface may import this room only (DESIGN.md, Rooms): what the public face holds is nameable through it.
 pub use store::BodyPart;
-pub use sumdb::Error as SumdbError;
+pub use sumdb::{Error as SumdbError, OwnError};
 pub use upstream::{Error as UpstreamError, Trouble};

@@ -1,6 +1,7 @@
 //! From the store into memory.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use gomod::{ModVer, Query, Request};
@@ -93,6 +94,28 @@ pub(crate) async fn load(rooms: &Rooms, target: &Target) -> Result<Option<Arc<En
 }
 
 impl Rooms {
+    /// Puts what was loaded into memory, unless a file was set aside since `before` and this was it.
+    ///
+    /// Who sets a file aside moves it, counts, and clears memory, in this order. Loading may take as
+    /// long as hashing does: without this look, an entry that comes after all three would serve what
+    /// the checksum database contradicts until memory forgets it.
+    pub(crate) async fn keep_loaded(
+        &self,
+        target: &Target,
+        entry: &Arc<Entry>,
+        before: u64,
+    ) -> Result<bool, Error> {
+        let request = target.request();
+        self.shelf.put(request.clone(), Arc::clone(entry));
+        if self.set_aside.load(Ordering::SeqCst) == before
+            || self.store.open(&target.key(), None).await?.is_some()
+        {
+            return Ok(true);
+        }
+        self.shelf.remove(&request);
+        Ok(false)
+    }
+
     /// The refusal for this file, if a rule speaks against it. `.mod` stays open: graphs need it.
     pub(crate) fn denial(&self, target: &Target) -> Option<policy::Denial> {
         if target.kind == Kind::Mod {
@@ -119,6 +142,8 @@ async fn digest(rooms: &Rooms, target: &Target, object: &Object) -> Result<Strin
     let sha256 = known.sha256.clone();
     facts::update(rooms, &target.module, |facts| facts::set(facts, target.kind, known.clone()))
         .await;
+    // It was copied in, or its facts are lost: nobody has confirmed it.
+    rooms.unconfirmed.notify_one();
     Ok(sha256)
 }
 
@@ -139,4 +164,32 @@ pub(crate) async fn check_again(
     let reader = object.part().reader();
     let checked = blocking(move || modzip::check(&module, reader)).await?;
     checked.map_err(|error| damaged(&error))
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a store is set up")]
+mod tests {
+    use super::*;
+    use crate::flights::tests::rooms;
+
+    #[tokio::test]
+    async fn what_is_set_aside_while_it_is_loaded_is_not_kept_in_memory() {
+        let rooms = rooms().await;
+        let module = ModVer::new("a.b/c".parse().unwrap(), "v1.0.0".parse().unwrap()).unwrap();
+        let target = Target { kind: Kind::Mod, module };
+        let body = Bytes::from_static(b"module a.b/c\n");
+        let mut staged = rooms.store.stage().await.unwrap();
+        staged.write(body).await.unwrap();
+        rooms.store.create(&target.key(), staged).await.unwrap();
+        let before = rooms.set_aside.load(Ordering::SeqCst);
+        let entry = load(&rooms, &target).await.unwrap().unwrap();
+        // Something else was: this one stays.
+        rooms.set_aside.fetch_add(1, Ordering::SeqCst);
+        assert!(rooms.keep_loaded(&target, &entry, before).await.unwrap());
+        assert!(rooms.shelf.get(&target.request()).is_some());
+        rooms.store.quarantine(&target.key()).await.unwrap();
+        assert!(!rooms.keep_loaded(&target, &entry, before).await.unwrap());
+        assert!(rooms.shelf.get(&target.request()).is_none());
+        assert!(load(&rooms, &target).await.unwrap().is_none());
+    }
 }

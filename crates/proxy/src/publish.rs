@@ -5,6 +5,7 @@
 //! index row, `list`) can be made again from the file itself.
 
 use std::io::Read as _;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use modzip::{Checked, CheckedKind};
@@ -51,6 +52,8 @@ pub(crate) async fn publish(rooms: &Rooms, publication: Publication) -> Result<(
             if !same(&target, &checked, &stored).await? {
                 let sha256 = hex::encode(checked.sha256());
                 conflict(rooms, &target, &sha256, follower.body(0, checked.size())).await;
+                // What is stored may never have been confirmed.
+                rooms.unconfirmed.notify_one();
             }
             return Ok(());
         }
@@ -127,6 +130,10 @@ async fn derive(rooms: &Rooms, key: &Key<'_>, bytes: Bytes) {
 /// Evidence of at most this much of a refused body is kept; more would let a bad source fill the disk.
 const MAX_EVIDENCE_BYTES: u64 = 64 << 20;
 
+/// Evidence of at most this much in all is kept in one run; further pieces are counted and told. A
+/// source that sends other bytes each time could fill the disk with them.
+pub(crate) const MAX_EVIDENCE_IN_ALL_BYTES: u64 = 512 << 20;
+
 /// How much evidence is copied in one go.
 const EVIDENCE_CHUNK_BYTES: u64 = 256 << 10;
 
@@ -172,6 +179,10 @@ async fn evidence(rooms: &Rooms, name: &str, body: BodyPart) {
 
 #[expect(clippy::disallowed_methods, reason = "evidence is created beside the module tree")]
 async fn keep_evidence(rooms: &Rooms, name: &str, body: BodyPart) -> Result<(), Error> {
+    let so_far = rooms.evidence.load(Ordering::Relaxed);
+    if so_far >= MAX_EVIDENCE_IN_ALL_BYTES {
+        return Err(Error::fault("there is more of it than is kept in one run"));
+    }
     let mut staged = rooms.store.stage().await?;
     let mut left = body.reader().take(MAX_EVIDENCE_BYTES);
     loop {
@@ -186,6 +197,7 @@ async fn keep_evidence(rooms: &Rooms, name: &str, body: BodyPart) -> Result<(), 
             break;
         }
         left = rest;
+        rooms.evidence.fetch_add(chunk.len() as u64, Ordering::Relaxed);
         staged.write(Bytes::from(chunk)).await?;
     }
     rooms.store.create(&Key::Evidence(name), staged).await?;

@@ -19,6 +19,8 @@ pub struct Checks<'a> {
     pub store: &'a Store,
     /// The records, tiles and heads.
     pub sumdb: &'a Sumdb,
+    /// Our own log, which private versions are recorded in.
+    pub own: Option<&'a sumdb::OwnLog>,
     /// The database that confirms.
     pub database: Option<&'a LogName>,
     /// Names that are looked up in no public database.
@@ -129,8 +131,8 @@ impl Verify<'_> {
 
     async fn look(&self, found: Result<Found, store::Error>) -> Result<(), Error> {
         let Found::Version { module, go_mod, zip, .. } = found? else { return Ok(()) };
-        let expected = self.expected(&module).await?;
         let facts = read_facts(self.checks.store, &module).await?;
+        let expected = self.expected(&module, &facts).await?;
         let mut bytes = 0;
         for (kind, _) in [(Kind::Mod, go_mod), (Kind::Zip, zip)].into_iter().filter(|file| file.1) {
             let target = Target { kind, module: module.clone() };
@@ -146,20 +148,34 @@ impl Verify<'_> {
         Ok(())
     }
 
-    async fn expected(&self, module: &ModVer) -> Result<Expected, Error> {
-        let Checks { sumdb, database, private, no_sumdb, .. } = self.checks;
-        if private.find(module.path()).or_else(|| no_sumdb.find(module.path())).is_some() {
-            return Ok(Expected::Exempt);
+    async fn expected(&self, module: &ModVer, facts: &Facts) -> Result<Expected, Error> {
+        let Checks { sumdb, own, private, no_sumdb, .. } = self.checks;
+        if crate::exempting(private, no_sumdb, module.path()).is_some() {
+            let Some(own) = own else { return Ok(Expected::Exempt) };
+            return Ok(match own.prove(module).await? {
+                None => Expected::Unknown,
+                Some((proven, _bundle)) => Expected::of(&proven),
+            });
         }
-        let Some(database) = database else { return Ok(Expected::Unknown) };
-        let proven = sumdb.proven(database, module).await;
+        let Some(database) = self.database(facts) else { return Ok(Expected::Unknown) };
+        let proven = sumdb.proven(&database, module).await;
         match proven.map_err(|error| Error::Sumdb(error.into()))? {
             None => Ok(Expected::Unknown),
-            Some((proven, _bundle)) => Ok(Expected::Hashes {
-                zip: proven.record().zip_h1().to_owned(),
-                go_mod: proven.record().mod_h1().to_owned(),
-            }),
+            Some((proven, _bundle)) => Ok(Expected::of(&proven)),
         }
+    }
+
+    /// The database that confirmed a version, while it is configured; else the one that confirms now.
+    fn database(&self, facts: &Facts) -> Option<LogName> {
+        let mut files = [&facts.zip, &facts.go_mod].into_iter().flatten();
+        let named = files.find_map(|file| self.confirmed_by(file.verified.as_ref()));
+        named.or_else(|| self.checks.database.cloned())
+    }
+
+    /// The database that confirmed a file, while it is configured.
+    fn confirmed_by(&self, verified: Option<&Verification>) -> Option<LogName> {
+        let Verification::Database { name, .. } = verified? else { return None };
+        self.checks.sumdb.databases().into_iter().find(|database| database.as_str() == name)
     }
 
     async fn file(&self, target: &Target, object: &Object, expected: &Expected, facts: &Facts) {
@@ -169,11 +185,11 @@ impl Verify<'_> {
         let outcome = match (checked, expected) {
             (Err(error), _) => Err(finding(error.to_string())),
             (Ok(_), Expected::Exempt) => Ok(Sound::Exempt),
-            (Ok(_), Expected::Unknown) => match verified {
-                Some(Verification::Database { name, .. }) => {
+            (Ok(_), Expected::Unknown) => match self.confirmed_by(verified) {
+                Some(name) => {
                     Err(finding(format!("was confirmed by {name}, and its proof is gone")))
                 }
-                _ => Ok(Sound::Unconfirmed),
+                None => Ok(Sound::Unconfirmed),
             },
             (Ok(checked), Expected::Hashes { zip, go_mod }) => {
                 let recorded = if target.kind == Kind::Zip { zip } else { go_mod };
@@ -202,6 +218,13 @@ enum Expected {
     Unknown,
 }
 
+impl Expected {
+    fn of(proven: &tlog::Proven) -> Self {
+        let record = proven.record();
+        Self::Hashes { zip: record.zip_h1().to_owned(), go_mod: record.mod_h1().to_owned() }
+    }
+}
+
 /// A file without fault.
 #[derive(Debug, Clone, Copy)]
 enum Sound {
@@ -214,6 +237,9 @@ async fn read_facts(store: &Store, module: &ModVer) -> Result<Facts, Error> {
     let Some(object) = store.open(&Key::Facts(module), None).await? else {
         return Ok(Facts::default());
     };
-    let bytes = object.bytes(policy::MAX_FACTS_BYTES as u64).await?;
-    Ok(Facts::from_json(&bytes).unwrap_or_default())
+    match object.bytes(policy::MAX_FACTS_BYTES as u64).await {
+        Ok(bytes) => Ok(Facts::from_json(&bytes).unwrap_or_default()),
+        Err(store::Error::TooLarge { .. }) => Ok(Facts::default()),
+        Err(error) => Err(error.into()),
+    }
 }

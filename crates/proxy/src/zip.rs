@@ -11,7 +11,7 @@ use crate::follow::{Live, MAX_UNSTREAMED_BYTES};
 use crate::load::Target;
 use crate::publish::{Publication, conflict, publish};
 use crate::shelf::{Entry, Stored, StoredBody};
-use crate::{Error, Kind, Rooms, Validators, fill};
+use crate::{Error, Kind, Rooms, Validators, fill, own};
 
 /// How much of a growing zip is read and judged in one go on a blocking thread: bounds the flight's memory.
 const CHECK_CHUNK_BYTES: usize = 256 << 10;
@@ -21,6 +21,7 @@ const CHECK_CHUNK_BYTES: usize = 256 << 10;
 /// Memory: the staged body's buffer, the checker's windows and one read chunk; about 3 MiB whatever the zip's size.
 pub(crate) async fn fetch(pilot: &Pilot, target: &Target) -> Result<(), Error> {
     let rooms = &pilot.rooms;
+    let own = rooms.own_log_of(target.module.path());
     let source = fill::source(rooms, target).await?;
     let mut staged = rooms.store.stage().await?;
     let follower = staged.follower();
@@ -37,7 +38,12 @@ pub(crate) async fn fetch(pilot: &Pilot, target: &Target) -> Result<(), Error> {
                 fetched
             },
             check,
-            announce(pilot, &follower, ended),
+            async {
+                // What is recorded first is sent afterwards.
+                if own.is_none() {
+                    announce(pilot, &follower, ended).await;
+                }
+            },
         );
         Ok((fetched?.origin, checked?))
     };
@@ -57,6 +63,11 @@ pub(crate) async fn fetch(pilot: &Pilot, target: &Target) -> Result<(), Error> {
         facts: None,
     };
     let pass = rooms.policy.judge(subject).map_err(Error::Denied)?;
+    if let Some(own) = own {
+        let target = target.clone();
+        let zip = Publication { target, staged, checked, verified, pass, origin };
+        return own::publish_whole(pilot, own, &*source, zip).await;
+    }
     let entry = Arc::new(Entry::Stored(hot(rooms, target, &checked, &follower)));
     rooms.shelf.put(pilot.request().clone(), Arc::clone(&entry));
     pilot.release(&verified, &pass, &checked, entry)?;

@@ -235,7 +235,7 @@ enum SumdbPart {
 /// module the words of other parts: the first word behind a host counts, `lookup` before `tile`.
 fn sumdb_part(path: &str) -> SumdbPart {
     let lookup = path.find("/lookup/").unwrap_or(usize::MAX);
-    match path.find("/tile/8/") {
+    match path.find("/tile/") {
         Some(tile) if tile < lookup => SumdbPart::Tile,
         _ if lookup != usize::MAX => SumdbPart::Lookup,
         _ => SumdbPart::Head,

@@ -7,7 +7,7 @@ use units::Timestamp;
 use super::*;
 use crate::{Clock, Config, Parts, Proxy};
 
-async fn rooms() -> Arc<Rooms> {
+pub(crate) async fn rooms() -> Arc<Rooms> {
     let environment = outbound::ProxyEnvironment::default();
     let client = outbound::Client::new(&outbound::Config::default(), &environment).unwrap();
     let store = store::Store::memory();
@@ -34,6 +34,7 @@ async fn rooms() -> Arc<Rooms> {
         )),
         drifts: crate::Drifts::default(),
         sumdb,
+        own: None,
         private: policy::Private::new(Vec::new()),
         no_sumdb: policy::Private::new(Vec::new()),
         policy: policy::Policy::default(),

@@ -6,6 +6,7 @@
     reason = "test code: a failed set-up is a failed test"
 )]
 
+mod confirm;
 mod fill;
 mod fsck;
 mod mutable;

@@ -13,31 +13,31 @@ use tokio_util::sync::CancellationToken;
 
 use crate::world::{Choices, M, World, read, some_modules};
 
-const NAME: &str = "sum.example";
+pub(crate) const NAME: &str = "sum.example";
 
 /// A database that records what the upstream has, and nothing else.
-fn recorded(modules: &Modules) -> FakeSumdb {
+pub(crate) fn recorded(modules: &Modules) -> FakeSumdb {
     let sumdb = FakeSumdb::start(NAME).unwrap();
     sumdb.fill(300);
     sumdb.add_modules(modules);
     sumdb
 }
 
-fn asking(sumdb: &FakeSumdb, mode: Mode) -> Choices {
-    let database = sumdb::Database {
-        name: sumdb.name().clone(),
-        key: sumdb.key().clone(),
-        urls: sumdb.urls(),
-    };
-    let config = sumdb::Config { mode, missing_wait: Duration::ZERO };
-    Choices { databases: vec![database], sumdb: config, ..Choices::default() }
+pub(crate) fn database(sumdb: &FakeSumdb) -> sumdb::Database {
+    let (name, key) = (sumdb.name().clone(), sumdb.key().clone());
+    sumdb::Database { name, key, urls: sumdb.urls() }
 }
 
-async fn verifying(sumdb: &FakeSumdb) -> World {
+pub(crate) fn asking(sumdb: &FakeSumdb, mode: Mode) -> Choices {
+    let config = sumdb::Config { mode, missing_wait: Duration::ZERO };
+    Choices { databases: vec![database(sumdb)], sumdb: config, ..Choices::default() }
+}
+
+pub(crate) async fn verifying(sumdb: &FakeSumdb) -> World {
     World::with(some_modules(), asking(sumdb, Mode::Require)).await
 }
 
-fn m(version: &str) -> ModVer {
+pub(crate) fn m(version: &str) -> ModVer {
     let path = ModulePath::parse("example.com/m").unwrap();
     ModVer::new(path, Version::parse(version).unwrap()).unwrap()
 }
@@ -51,12 +51,12 @@ async fn facts(store: &Store, version: &str) -> policy::Facts {
 }
 
 /// Who confirmed the `.mod` and the zip.
-async fn confirmed_by(world: &World, version: &str) -> [Option<Verification>; 2] {
+pub(crate) async fn confirmed_by(world: &World, version: &str) -> [Option<Verification>; 2] {
     let facts = facts(&world.store, version).await;
     [facts.go_mod, facts.zip].map(|file| file.and_then(|file| file.verified))
 }
 
-async fn is_stored(world: &World, key: &Key<'_>) -> bool {
+pub(crate) async fn is_stored(world: &World, key: &Key<'_>) -> bool {
     world.store.open(key, None).await.unwrap().is_some()
 }
 
@@ -70,7 +70,7 @@ fn bad_answer(error: &Error) -> &str {
     }
 }
 
-fn of_database(error: &Error) -> &SumdbError {
+pub(crate) fn of_database(error: &Error) -> &SumdbError {
     match error {
         Error::Sumdb(error) => error,
         other => panic!("not of the database: {other:?}"),
@@ -78,7 +78,7 @@ fn of_database(error: &Error) -> &SumdbError {
 }
 
 /// Passes over the store until `done` or half a minute.
-async fn pass_until(world: &World, done: impl AsyncFn() -> bool) {
+pub(crate) async fn pass_until(world: &World, done: impl AsyncFn() -> bool) {
     let stop = CancellationToken::new();
     let look = async {
         for _ in 0..600 {
@@ -93,7 +93,7 @@ async fn pass_until(world: &World, done: impl AsyncFn() -> bool) {
     assert!(done().await, "the pass did not come to an end");
 }
 
-fn at_once() -> Config {
+pub(crate) fn at_once() -> Config {
     Config { confirm_after: Duration::from_millis(20), ..Config::default() }
 }
 
@@ -101,7 +101,7 @@ fn files(folder: &Path) -> usize {
     std::fs::read_dir(folder).unwrap().count()
 }
 
-fn on_disk(folder: &tempfile::TempDir) -> Store {
+pub(crate) fn on_disk(folder: &tempfile::TempDir) -> Store {
     let config = store::Config { min_free: units::ByteSize(0), ..store::Config::default() };
     Store::disk(folder.path(), &config).unwrap()
 }
@@ -228,7 +228,9 @@ async fn what_was_trusted_on_first_use_and_is_contradicted_is_set_aside() {
     let world = world.restarted(choices).await;
     // In memory, as for a client that asked a moment ago.
     world.get(&zip).await;
-    pass_until(&world, async || !is_stored(&world, &Key::Zip(&m("v1.0.0"))).await).await;
+    // Its facts go last.
+    pass_until(&world, async || facts(&world.store, "v1.0.0").await.zip.is_none()).await;
+    assert!(!is_stored(&world, &Key::Zip(&m("v1.0.0"))).await);
     assert_eq!(files(&folder.path().join("evidence")), 1);
     assert!(bad_answer(&world.ask(&zip).await.unwrap_err()).contains(NAME));
     // The source mends its ways.
@@ -366,7 +368,7 @@ async fn a_private_module_is_asked_of_no_database() {
 }
 
 /// Everything of two versions, stored and confirmed, on disk.
-async fn two_versions(sumdb: &FakeSumdb, folder: &tempfile::TempDir) -> World {
+pub(crate) async fn two_versions(sumdb: &FakeSumdb, folder: &tempfile::TempDir) -> World {
     let choices = Choices { store: on_disk(folder), ..asking(sumdb, Mode::Require) };
     let world = World::with(some_modules(), choices).await;
     for version in ["v1.0.0", "v1.2.0"] {
@@ -378,11 +380,12 @@ async fn two_versions(sumdb: &FakeSumdb, folder: &tempfile::TempDir) -> World {
     world
 }
 
-async fn verify(world: &World, sumdb: &FakeSumdb) -> proxy::VerifyReport {
+pub(crate) async fn verify(world: &World, sumdb: &FakeSumdb) -> proxy::VerifyReport {
     let none = policy::Private::default();
     let checks = Checks {
         store: &world.store,
         sumdb: &world.sumdb,
+        own: None,
         database: Some(sumdb.name()),
         private: &none,
         no_sumdb: &none,
@@ -438,7 +441,7 @@ async fn a_proof_that_is_gone_is_found_and_asked_for_again() {
 }
 
 /// A state that knows the head which the world's database has verified.
-async fn head_of(world: &World, sumdb: &FakeSumdb) -> db::State {
+pub(crate) async fn head_of(world: &World, sumdb: &FakeSumdb) -> db::State {
     let head = world.sumdb.head(sumdb.name()).await.unwrap();
     let state = db::State::memory().await.unwrap();
     let kept = db::SumdbHead {
@@ -466,4 +469,30 @@ async fn a_go_sum_is_held_against_the_store() {
     let report = proxy::verify_go_sum(&world.store, &lines, &|_, _| ()).await.unwrap();
     assert_eq!((report.confirmed, report.absent, report.findings.len()), (1, 1, 1));
     assert!(report.findings[0].what.contains("go.mod"), "{:?}", report.findings);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn evidence_is_bounded_in_all() {
+    let (mut honest, mut lying) = (Modules::new(), Modules::new());
+    let big = 60 << 20;
+    for minor in 0..10 {
+        let version = format!("v1.{minor}.0");
+        honest.add(&ModuleVersion::new("example.com/m", &version));
+        lying.add(&ModuleVersion::new("example.com/m", &version).noise("a.bin", big, minor));
+    }
+    let sumdb = recorded(&honest);
+    let folder = tempfile::tempdir().unwrap();
+    let choices = Choices { store: on_disk(&folder), ..asking(&sumdb, Mode::Require) };
+    let world = World::with(lying, choices).await;
+    for minor in 0..10 {
+        if let Ok(answer) = world.ask(&format!("{M}v1.{minor}.0.zip")).await {
+            assert!(read(answer.body).await.is_err());
+        }
+    }
+    world.settle().await;
+    let kept: u64 = std::fs::read_dir(folder.path().join("evidence"))
+        .unwrap()
+        .map(|entry| entry.unwrap().metadata().unwrap().len())
+        .sum();
+    assert!((400 << 20..=600 << 20).contains(&kept), "{kept} bytes are kept");
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use proxy::{SumdbError, Trouble, UpstreamError};
+use proxy::{OwnError, SumdbError, Trouble, UpstreamError};
 
 /// A failure as a client sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +64,13 @@ impl From<&proxy::Error> for Refusal {
             }
             proxy::Error::Upstream(error) => Self::from(error.as_ref()),
             proxy::Error::Sumdb(error) => Self::from(error.as_ref()),
+            proxy::Error::Own(error) => Self::from(error.as_ref()),
+            proxy::Error::RecordsOfAll { .. } => {
+                Self::new(StatusCode::FORBIDDEN, error.to_string())
+            }
+            proxy::Error::Unconfirmed { .. } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+            }
             proxy::Error::StillFetching { what } => Self::new(
                 StatusCode::GATEWAY_TIMEOUT,
                 format!("{what}: still fetching: larder goes on, try again later"),
@@ -139,6 +146,21 @@ impl From<&SumdbError> for Refusal {
             SumdbError::Misbehaved { .. } => Self::new(StatusCode::BAD_GATEWAY, error.to_string()),
             error => fault(error),
         }
+    }
+}
+
+impl From<&OwnError> for Refusal {
+    fn from(error: &OwnError) -> Self {
+        let status = match error {
+            OwnError::Conflict { .. } => StatusCode::BAD_GATEWAY,
+            OwnError::Bound { .. } => StatusCode::FORBIDDEN,
+            OwnError::Erased { .. } => StatusCode::GONE,
+            OwnError::Frozen { .. } | OwnError::Unavailable { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            error => return fault(error),
+        };
+        Self::new(status, error.to_string())
     }
 }
 

@@ -101,6 +101,7 @@ impl Larder {
             gate: Arc::new(Gate::new(private.clone(), policy::Private::default(), chain, None)),
             drifts: proxy::Drifts::default(),
             sumdb,
+            own: None,
             private,
             no_sumdb: policy::Private::new(Vec::new()),
             policy: policy::Policy::new(&plan.policy),

@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
@@ -137,6 +138,30 @@ pub enum SumdbCommand {
         #[arg(long, short, value_name = "NAME+HASH+KEY")]
         key: Option<tlog::VerifierKey>,
     },
+    /// Make larder's own log: the checksum database of private modules
+    ///
+    /// Makes the key and prints the line for GOSUMDB. Needs the data folder for itself.
+    Init {
+        /// The configuration that names the data folder.
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Its name for ever: a host in lower case and perhaps a path (sum.corp.example/go)
+        name: String,
+    },
+    /// Print the settings of a client
+    Setup {
+        /// The configuration that names the data folder and the address.
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Make database and store of the own log whole from each other, after a restore
+    ///
+    /// Needs the data folder for itself.
+    Recover {
+        /// The configuration that names the data folder.
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
     /// Believe a database again that contradicted itself, after a person has looked at the evidence
     ///
     /// Needs the data folder for itself: exit code 75 when a server has it.
@@ -147,6 +172,50 @@ pub enum SumdbCommand {
         /// The database
         name: String,
     },
+    /// Watch a log, and say what it does wrong
+    ///
+    /// Walks all records that are new since the last run, and goes on where that one stopped. Exit
+    /// code 0 when nothing was found, 1 when the log cannot be asked, 10 and more for what it does
+    /// wrong, by its kind: see docs/monitor.md.
+    Monitor {
+        /// What to watch.
+        #[command(flatten)]
+        monitor: Box<MonitorArgs>,
+    },
+}
+
+/// Which log to watch, and what to look for.
+#[derive(Debug, Clone, clap::Args)]
+pub struct MonitorArgs {
+    /// The log: its verifier key, or the name of a configured or known database
+    #[arg(value_name = "NAME+HASH+KEY")]
+    pub database: String,
+    /// Where it answers [default: as configured, else HTTPS at its name]
+    pub url: Option<url::Url>,
+    /// Keep the newest head and the progress there [default: DATA/monitor/NAME/state]
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+    /// Go on: look again after this time, until something is found
+    #[arg(long, value_name = "DURATION")]
+    pub follow: Option<units::Span>,
+    /// Compare public records with this database (a name, a key, or "KEY URL")
+    #[arg(long, value_name = "DATABASE")]
+    pub compare: Option<String>,
+    /// Compare one in so many public records only, chosen at random
+    #[arg(long, value_name = "N", default_value_t = NonZeroU64::MIN, requires = "compare")]
+    pub sample: NonZeroU64,
+    /// The private modules that the log is for, as GOPRIVATE has them
+    #[arg(long, value_name = "PATTERNS")]
+    pub realm: Option<String>,
+    /// How long a head may be the newest [default: for ever]
+    #[arg(long, value_name = "DURATION")]
+    pub max_age: Option<units::Span>,
+    /// How many requests are under way at once
+    #[arg(long, short, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub jobs: u16,
+    /// The configuration that names data folder, databases and private modules.
+    #[command(flatten)]
+    pub config: ConfigArgs,
 }
 
 /// Flags that every command with a configuration has.
@@ -209,6 +278,22 @@ mod tests {
         assert_eq!(flags.listen, ["[::1]:1", "[::1]:2"]);
         assert_eq!(flags.data, Some(PathBuf::from("/d")));
         assert!(!flags.offline && flags.config.is_none());
+    }
+
+    #[test]
+    fn monitor_wants_a_log_and_sane_numbers() {
+        for line in [
+            &["larder", "sumdb", "monitor"][..],
+            &["larder", "sumdb", "monitor", "a", "no url"],
+            &["larder", "sumdb", "monitor", "a", "-j", "65"],
+            &["larder", "sumdb", "monitor", "a", "--follow", "1"],
+            &["larder", "sumdb", "monitor", "a", "--compare", "b", "--sample", "0"],
+            &["larder", "sumdb", "monitor", "a", "--sample", "2"],
+        ] {
+            assert!(Args::try_parse_from(line).is_err(), "{line:?}");
+        }
+        let line = ["larder", "sumdb", "monitor", "a", "-j", "64", "--follow", "1m", "-d", "/d"];
+        assert!(Args::try_parse_from(line).is_ok());
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod access;
 mod build;
 mod certificate;
 mod direct;
+mod own;
 mod stop;
 
 use std::process::ExitCode;
@@ -23,7 +24,10 @@ use crate::warm::{self, client::Client, plan::Plan};
 
 use access::AccessLog;
 use build::{Observed, Opened};
-pub(crate) use build::{index, state_beside, store, store_beside, sumdb_beside};
+pub(crate) use build::{
+    index, state, state_beside, state_to_change, store, store_beside, sumdb_beside,
+};
+pub(crate) use own::{key_file, own_beside, own_parts, signing_key, verifier};
 use stop::{Signals, Told};
 
 /// What late work may take after all flights have ended, whatever is left of the stop's time.

@@ -1,4 +1,7 @@
-//! `larder sumdb`: the newest tree head, proofs of single versions, and what to do after a fork.
+//! `larder sumdb`: heads and proofs of checksum databases, larder's own log, and the monitor.
+
+mod monitor;
+mod own;
 
 use std::fs;
 use std::path::Path;
@@ -26,14 +29,28 @@ pub fn run(command: SumdbCommand, world: &World) -> anyhow::Result<ExitCode> {
         SumdbCommand::VerifyBundle { config, file, key } => {
             verify_bundle(&config::load(&config.into(), world)?, &file, key)
         }
+        SumdbCommand::Init { config, name } => {
+            own::init(&config::load(&config.into(), world)?, &name)
+        }
+        SumdbCommand::Setup { config } => own::setup(&config::load(&config.into(), world)?),
+        SumdbCommand::Recover { config } => own::recover(&config::load(&config.into(), world)?),
         SumdbCommand::Thaw { config, name } => {
             thaw(&config::load(&config.into(), world)?, name.as_str())
         }
+        SumdbCommand::Monitor { monitor } => monitor::run(&monitor, world),
     }
 }
 
 fn head(resolved: &Resolved) -> anyhow::Result<ExitCode> {
     let runtime = serve::fill_runtime(resolved)?;
+    let own = runtime.block_on(serve::own_beside(resolved))?;
+    if let Some(own) = &own {
+        output::out(&format!("{}: {} records, our own", own.name(), own.head().size()));
+        if let Some(why) = own.frozen() {
+            output::out(&format!("FROZEN: {why}"));
+        }
+        output::out(own.head().message().trim_end());
+    }
     let heads = runtime.block_on(async {
         let Some(state) = serve::state_beside(resolved).await? else { return Ok(Vec::new()) };
         let mut heads = Vec::new();
@@ -45,7 +62,7 @@ fn head(resolved: &Resolved) -> anyhow::Result<ExitCode> {
         state.close().await;
         anyhow::Ok(heads)
     })?;
-    if heads.is_empty() {
+    if heads.is_empty() && own.is_none() {
         bail!("no checksum database was asked yet");
     }
     for (name, head) in heads {
@@ -60,15 +77,20 @@ fn head(resolved: &Resolved) -> anyhow::Result<ExitCode> {
 
 fn prove(resolved: &Resolved, module: &str, to: Option<&Path>) -> anyhow::Result<ExitCode> {
     let module = module_of(module)?;
-    let database = &resolved.databases.first().context("no checksum database is configured")?.name;
     let runtime = serve::fill_runtime(resolved)?;
     let bundle = runtime.block_on(async {
-        let store = serve::store_beside(resolved)?;
-        let sumdb = serve::sumdb_beside(resolved, store).await?;
-        anyhow::Ok(sumdb.proven(database, &module).await?)
+        if let Some(own) = serve::own_beside(resolved).await?
+            && let Some((_proven, bundle)) = own.prove(&module).await?
+        {
+            return Ok(Some(bundle));
+        }
+        let Some(database) = resolved.databases.first() else { return Ok(None) };
+        let sumdb = serve::sumdb_beside(resolved, serve::store_beside(resolved)?).await?;
+        let proven = sumdb.proven(&database.name, &module).await?;
+        anyhow::Ok(proven.map(|(_proven, bundle)| bundle))
     })?;
-    let Some((_proven, bundle)) = bundle else {
-        bail!("there is no stored proof of {module}: it was not confirmed by {database} here");
+    let Some(bundle) = bundle else {
+        bail!("there is no stored proof of {module}: no database confirmed it here");
     };
     match to {
         None => output::out(bundle.to_string().trim_end()),
@@ -89,9 +111,11 @@ fn verify_bundle(
 ) -> anyhow::Result<ExitCode> {
     let text = config::required(file)?;
     let bundle = Bundle::parse(text.as_bytes()).with_context(|| file.display().to_string())?;
-    let keys: Vec<VerifierKey> = match key {
-        Some(key) => vec![key],
-        None => resolved.databases.iter().map(|database| database.key.clone()).collect(),
+    let keys: Vec<VerifierKey> = if let Some(key) = key {
+        vec![key]
+    } else {
+        let own = serve::verifier(resolved)?;
+        own.into_iter().chain(resolved.databases.iter().map(|db| db.key.clone())).collect()
     };
     let mut last = None;
     for key in &keys {
@@ -125,7 +149,7 @@ fn thaw(resolved: &Resolved, name: &str) -> anyhow::Result<ExitCode> {
     let _store = serve::store(resolved)?;
     let runtime = serve::fill_runtime(resolved)?;
     let thawed = runtime.block_on(async {
-        let Some(state) = serve::state_beside(resolved).await? else { return Ok(false) };
+        let Some(state) = serve::state_to_change(resolved).await? else { return Ok(false) };
         let thawed = state.thaw_sumdb(name.as_str()).await?;
         state.close().await;
         anyhow::Ok(thawed)

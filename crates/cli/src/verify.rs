@@ -30,7 +30,9 @@ pub fn run(resolved: &Resolved, go_sum: Option<&Path>) -> anyhow::Result<ExitCod
             return Ok(proxy::verify_go_sum(&store, &lines, &tick).await?);
         }
         let sumdb = serve::sumdb_beside(resolved, store.clone()).await?;
+        let own = serve::own_beside(resolved).await?;
         let checks = proxy::Checks {
+            own: own.as_ref(),
             database: resolved.databases.first().map(|database| &database.name),
             private: &policy::Private::new(resolved.private.clone()),
             no_sumdb: &policy::Private::new(resolved.no_sumdb.clone()),

@@ -282,6 +282,9 @@ pub struct Sumdb {
     pub verify: sumdb::Mode,
     /// `sumdb.missing_wait`.
     pub missing_wait: Span,
+    /// `sumdb.key_file`; `None`: in the data folder.
+    #[serde(default)]
+    pub key_file: Option<PathBuf>,
 }
 
 /// What caches on the way to clients may keep.

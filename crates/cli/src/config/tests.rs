@@ -113,7 +113,7 @@ fn the_file_is_the_flags_then_the_variables_then_the_folders_then_the_systems() 
 }
 
 /// A value for each key that is not its default; a key without one fails the test below.
-const VALUES: [(&str, &str); 101] = [
+const VALUES: [(&str, &str); 102] = [
     ("server.listen", "127.0.0.1:9"),
     ("server.admin_listen", "127.0.0.1:10"),
     ("server.base_paths", "/a/b"),
@@ -169,6 +169,7 @@ const VALUES: [(&str, &str); 101] = [
     ("sumdb.databases", "sum.golang.org"),
     ("sumdb.verify", "trust-on-first-use"),
     ("sumdb.missing_wait", "5s"),
+    ("sumdb.key_file", "KEY"),
     ("cache.immutable_age", "1d"),
     ("cache.mutable_age", "2s"),
     ("cache.negative_age", "3s"),

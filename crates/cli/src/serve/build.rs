@@ -10,7 +10,7 @@ use upstream::{
     Chain, FileSource, Gate, Limits, Link, LinkKind, ProxySource, SourceConfig, Upstream,
 };
 
-use super::direct;
+use super::{direct, own};
 use crate::config::settings::{LogClient, Settings};
 use crate::config::upstreams::{self, Target};
 use crate::config::{self, Resolved, database::Database};
@@ -112,17 +112,29 @@ pub(crate) fn store_beside(resolved: &Resolved) -> anyhow::Result<store::Store> 
         .with_context(|| format!("opening the data folder {}", data.display()))
 }
 
-/// Opens the state if it is there.
+/// Opens the state for looking, if it is there.
 ///
 /// # Errors
 /// It cannot be read.
 pub(crate) async fn state_beside(resolved: &Resolved) -> anyhow::Result<Option<db::State>> {
-    let file = resolved.settings.store.data.join(STATE_FILE);
-    if config::world::real_file(&file).is_none() {
-        return Ok(None);
-    }
+    let Some(file) = state_file(resolved) else { return Ok(None) };
+    let opened = db::State::open_for_reading(&file).await;
+    opened.map(Some).with_context(|| format!("opening {}", file.display()))
+}
+
+/// Opens the state for a change, if it is there.
+///
+/// # Errors
+/// It cannot be written.
+pub(crate) async fn state_to_change(resolved: &Resolved) -> anyhow::Result<Option<db::State>> {
+    let Some(file) = state_file(resolved) else { return Ok(None) };
     let opened = db::State::open(&file).await;
     opened.map(Some).with_context(|| format!("opening {}", file.display()))
+}
+
+fn state_file(resolved: &Resolved) -> Option<std::path::PathBuf> {
+    let file = resolved.settings.store.data.join(STATE_FILE);
+    config::world::real_file(&file).is_some().then_some(file)
 }
 
 /// What is kept of the databases, for looking.
@@ -139,18 +151,42 @@ pub(crate) async fn sumdb_beside(
 }
 
 /// Opens the state, or makes it. None when it cannot be had: then nothing new can be confirmed.
-async fn state(resolved: &Resolved) -> Option<db::State> {
+pub(crate) async fn state(resolved: &Resolved) -> Option<db::State> {
     let file = resolved.settings.store.data.join(STATE_FILE);
     match db::State::open(&file).await {
         Ok(state) => Some(state),
         Err(error) => {
-            let file = file.display();
             let cause = std::error::Error::source(&error).map(ToString::to_string);
+            let shown = file.display();
             tracing::error!(
-                %error, cause, file = %file,
-                "{file} cannot be used: nothing new is confirmed until it can, it holds the tree heads"
+                %error, cause, file = %shown,
+                "{shown} cannot be used: nothing new is confirmed until it can, it holds the tree heads"
             );
-            None
+            // On a disk that cannot be written to, what was proven is proven all the same.
+            db::State::open_for_reading(&file).await.ok()
+        }
+    }
+}
+
+/// The databases, with their state. A state that is damaged, or holds the head of a key that is no
+/// longer configured, costs the confirmation of what is new, never the hits.
+async fn sumdb_kept(
+    resolved: &Resolved,
+    store: &store::Store,
+    observed: &Observed,
+) -> anyhow::Result<(sumdb::Sumdb, Option<db::State>)> {
+    let open = async |state: Option<db::State>| {
+        let keeping = Keeping { store: store.clone(), state };
+        sumdb(resolved, keeping, &observed.client, observed.via_header()).await
+    };
+    let state = state(resolved).await;
+    match open(state.clone()).await {
+        Ok(sumdb) => Ok((sumdb, state)),
+        Err(error) => {
+            let Some(state) = state else { return Err(error) };
+            tracing::error!(%error, "nothing new is confirmed until a person has looked: {error}");
+            state.close().await;
+            Ok((open(None).await?, None))
         }
     }
 }
@@ -169,10 +205,12 @@ pub(super) async fn open(
     if let Some(index) = &index {
         index.metrics().register(&mut registry);
     }
-    let state = state(resolved).await;
-    let keeping = Keeping { store: store.clone(), state: state.clone() };
-    let sumdb = sumdb(resolved, keeping, &observed.client, observed.via_header()).await?;
+    let (sumdb, state) = sumdb_kept(resolved, &store, observed).await?;
     sumdb.metrics().register(&mut registry);
+    let own = own::open(resolved, store.clone(), state.clone()).await;
+    if let Some(own) = &own {
+        own.metrics().register(&mut registry);
+    }
     let git = direct::git(resolved).await;
     if let Some(git) = &git {
         git.metrics().register(&mut registry);
@@ -193,6 +231,7 @@ pub(super) async fn open(
         index: index.clone(),
         gate: Arc::new(gate),
         sumdb,
+        own,
         private,
         no_sumdb: policy::Private::new(resolved.no_sumdb.clone()),
         policy: policy::Policy::new(&policy),

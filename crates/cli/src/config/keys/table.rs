@@ -399,6 +399,13 @@ pub(super) const KEYS: &[Key] = &[
         wrong: "Too short: a fresh tag answers 503 once more. Too long: so does a private module that is not among the private ones, later.",
     },
     Key {
+        path: "sumdb.key_file",
+        kind: Path,
+        default: None,
+        doc: "The key of larder's own checksum database, made by `larder sumdb init`; `keys/sumdb` in the data folder unless it is named. Only its owner may read it.",
+        wrong: "Missing, or another key: private modules that were not recorded yet answer 503, everything else goes on.",
+    },
+    Key {
         path: "cache.immutable_age",
         kind: Age,
         default: Is("3h"),

@@ -51,6 +51,7 @@ fn an_unconfigured_machine_shows_defaults_in_the_order_of_the_registry() {
     sumdb.databases = ["sum.golang.org"]  # default
     sumdb.verify = "require"  # default
     sumdb.missing_wait = "1m"  # default
+    # sumdb.key_file is not set  # default
     log.format = "auto"  # default
     log.level = "info"  # default
     log.client = "full"  # default

@@ -67,9 +67,10 @@ pub(crate) struct Bench {
 
 type Scenario = (&'static str, fn(&Bench) -> anyhow::Result<()>);
 
-const SCENARIOS: [Scenario; 20] = [
+const SCENARIOS: [Scenario; 21] = [
     ("hot small", hot::small),
     ("hot list", hot::list),
+    ("hot look-ups", hot::lookups),
     ("hot zip 280 kB", hot::zip_280k),
     ("hot zip 30 MB", hot::zip_30m),
     ("tls small", hot::tls_small),

@@ -4,7 +4,9 @@
 mod direct;
 mod go;
 mod kill;
+mod monitor;
 mod outage;
+mod own;
 mod prefix;
 mod private;
 mod remote;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use e2e::{Client, Go, Larder, Settings};
+use e2e::{Client, Disk, Go, Larder, Settings};
 use testkit::{Behaviour, FakeSumdb, FakeUpstream, Lie, ModuleVersion, Modules};
 
 use super::Stage;
@@ -191,6 +191,54 @@ fn what_is_kept_is_looked_at_by_commands() -> anyhow::Result<()> {
     fs::write(&stored, "module example.com/old\n\ngo 1.99\n")?;
     let code = settings.command("verify")?.output()?.status.code();
     assert_eq!(code, Some(1));
+    Ok(())
+}
+
+#[test]
+fn a_state_that_cannot_be_used_costs_no_hit_and_is_told() -> anyhow::Result<()> {
+    let damages: [fn(&std::path::Path) -> anyhow::Result<()>; 2] = [
+        |file| Ok(fs::write(file, "no database at all ".repeat(400))?),
+        // The key is the real one from now on: the head was signed by another.
+        |_file| Ok(()),
+    ];
+    for damage in damages {
+        let sumdb = FakeSumdb::start("sum.golang.org")?;
+        let stage = stage(&sumdb)?;
+        let go_mod = "/example.com/old/@v/v1.2.0.mod";
+        ensure!(stage.larder.get(go_mod)?.status == 200);
+        let settings = stage.settings.clone();
+        let Stage { larder, upstream, folder, .. } = stage;
+        larder.stop()?;
+        damage(&settings.data().join("state.sqlite"))?;
+        let settings = settings.with("LARDER_SUMDB_DATABASES", "sum.golang.org");
+        let larder = Larder::start(&settings)?;
+        ensure!(larder.get(go_mod)?.status == 200, "a hit");
+        ensure!(larder.get("/example.com/later/@v/v1.0.0.mod")?.status == 500, "nothing new");
+        let ready = larder.get("/readyz")?.text();
+        ensure!(ready.contains("degraded: state_lost: "), "{ready}");
+        drop((larder, upstream, folder));
+    }
+    Ok(())
+}
+
+#[test]
+fn on_a_disk_that_cannot_be_written_to_what_was_proven_is_served_and_verified() -> anyhow::Result<()>
+{
+    let sumdb = FakeSumdb::start(NAME)?;
+    let stage = stage(&sumdb)?;
+    let lookup = format!("/sumdb/{NAME}/lookup/example.com/old@v1.2.0");
+    ensure!(stage.larder.get("/example.com/old/@v/v1.2.0.mod")?.status == 200);
+    let answer = stage.larder.get(&lookup)?;
+    let Stage { larder, upstream, settings, folder } = stage;
+    larder.stop()?;
+    upstream.behave("*", Behaviour::new().status(503));
+    let settings = settings.on(Disk::ReadOnly);
+    let verified = settings.run("verify", &[])?;
+    ensure!(verified.contains(" 1 files confirmed, 0 exempt, 0 unconfirmed, 0 bad"), "{verified}");
+    settings.run("sumdb prove", &["example.com/old@v1.2.0"])?;
+    let larder = Larder::start(&settings)?;
+    ensure!(larder.get(&lookup)?.body == answer.body);
+    drop((larder, upstream, folder));
     Ok(())
 }
 

@@ -30,9 +30,14 @@ fn big_paths() -> Vec<String> {
 }
 
 /// Starts the peers and lets each fetch the paths once.
-fn warmed(bench: &Bench, scheme: Scheme, paths: &[String]) -> anyhow::Result<Vec<Server>> {
+fn warmed(
+    bench: &Bench,
+    larder: &Peer,
+    scheme: Scheme,
+    paths: &[String],
+) -> anyhow::Result<Vec<Server>> {
     bench.fixture.near();
-    let peers = bench.with_others(vec![Peer::Nginx, Peer::Larder]);
+    let peers = bench.with_others(vec![Peer::Nginx, larder.clone()]);
     let mut servers = Vec::new();
     for peer in peers {
         let server = bench.start(&peer, scheme)?;
@@ -53,7 +58,16 @@ fn by_wrk(
     paths: &[String],
     connections: usize,
 ) -> anyhow::Result<Table> {
-    let servers = warmed(bench, scheme, paths)?;
+    by_wrk_of(bench, &Peer::Larder, (scheme, connections), paths)
+}
+
+fn by_wrk_of(
+    bench: &Bench,
+    larder: &Peer,
+    (scheme, connections): (Scheme, usize),
+    paths: &[String],
+) -> anyhow::Result<Table> {
+    let servers = warmed(bench, larder, scheme, paths)?;
     let mut table = Table::default();
     let protocol = if scheme == Scheme::Tls { "https" } else { "http" };
     for round in 0..bench.options.rounds {
@@ -80,7 +94,7 @@ fn by_wrk(
 }
 
 fn by_loop(bench: &Bench, paths: &[String], clients: usize) -> anyhow::Result<Table> {
-    let servers = warmed(bench, Scheme::Plain, paths)?;
+    let servers = warmed(bench, &Peer::Larder, Scheme::Plain, paths)?;
     let mut table = Table::default();
     let work: Vec<Vec<String>> = (0..200_000)
         .filter_map(|n| paths.get(n % paths.len()).cloned())
@@ -122,6 +136,18 @@ pub(crate) fn list(bench: &Bench) -> anyhow::Result<()> {
         client.get(&format!("/{}/@v/list", corpus::small(0)))?;
     }
     Report::line(&format!("larder: {} upstream calls for 1,000 lists", bench.fixture.taken().0));
+    Ok(())
+}
+
+/// Look-ups of a checksum database, beside the same answers as files.
+pub(crate) fn lookups(bench: &Bench) -> anyhow::Result<()> {
+    let modules: Vec<_> = (0..ROTATED).map(|n| (corpus::small(n), corpus::VERSION)).collect();
+    let key = super::sumdb::publish(bench, &modules)?;
+    let lookup = |(path, version): &(String, &str)| {
+        format!("/sumdb/{}/lookup/{path}@{version}", super::sumdb::NAME)
+    };
+    let paths: Vec<_> = modules.iter().map(lookup).collect();
+    by_wrk_of(bench, &Peer::LarderRequire(key), (Scheme::Plain, 32), &paths)?.print();
     Ok(())
 }
 

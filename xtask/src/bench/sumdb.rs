@@ -9,7 +9,7 @@ use tlog::{LogName, Record, SigningKey, TileLevel};
 use super::Bench;
 
 /// The database's name.
-const NAME: &str = "sum.bench.example";
+pub(crate) const NAME: &str = "sum.bench.example";
 /// Records of others in front of the corpus' own: enough for three levels of tiles.
 const OTHERS: usize = 70_000;
 

@@ -25,7 +25,7 @@ use crate::warm::{self, client::Client, plan::Plan};
 use access::AccessLog;
 use build::{Observed, Opened};
 pub(crate) use build::{
-    index, state, state_beside, state_to_change, store, store_beside, sumdb_beside,
+    client, index, state, state_beside, state_to_change, store, store_beside, sumdb_beside,
 };
 pub(crate) use own::{key_file, own_beside, own_parts, signing_key, verifier};
 use stop::{Signals, Told};

@@ -143,7 +143,9 @@ fn a_data_folder_in_use_is_75_for_fsck() {
     assert_eq!(ended.code, 75, "{}", ended.err);
     assert!(ended.err.contains("in use"), "{}", ended.err);
     drop(held);
-    let ended = larder(folder.path(), &args, &[]);
+    // A process that another test is just starting may hold what it inherited a moment longer.
+    let ended = (0..50).map(|_| larder(folder.path(), &args, &[])).find(|ended| ended.code != 75);
+    let ended = ended.expect("the data folder is free");
     assert_eq!(ended.code, 0, "{}", ended.err);
     assert!(ended.out.contains("0 damaged"), "{}", ended.out);
 }

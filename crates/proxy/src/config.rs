@@ -29,6 +29,9 @@ pub struct Config {
     /// through for what a checksum database has not confirmed yet; sixty times as long lies between
     /// two passes while something is unconfirmed. Default: 5 seconds.
     pub confirm_after: Duration,
+    /// How much content is kept as evidence in one run; further pieces are counted and told. A source
+    /// that sends other bytes each time could fill the disk with them. Default: 512 MiB.
+    pub max_evidence: ByteSize,
     /// Memory for hot answers. Default: 64 MiB.
     pub shelf_size: ByteSize,
     /// How many zip files are kept open. Default: 1024.
@@ -47,6 +50,7 @@ impl Default for Config {
             waiter_timeout: Duration::from_mins(10),
             max_flights: 256,
             confirm_after: Duration::from_secs(5),
+            max_evidence: ByteSize(512 << 20),
             shelf_size: ByteSize(64 << 20),
             open_files: 1024,
         }

@@ -259,10 +259,16 @@ pub(crate) async fn recorded<T>(
     tokio::select! {
         fetched = &mut fetch => Ok((fetched?, record.await)),
         record = &mut record => match record {
-            Err(error) if target.kind == Kind::Zip => Err(error),
+            // Of what does not exist the source knows, and says so more plainly: a 404 of its own.
+            Err(error) if target.kind == Kind::Zip && !is_not_recorded(&error) => Err(error),
             record => Ok((fetch.await?, record)),
         },
     }
+}
+
+/// Whether the database answered that it does not know the version.
+fn is_not_recorded(error: &Error) -> bool {
+    matches!(error, Error::Sumdb(error) if matches!(**error, sumdb::Error::NotRecorded { .. }))
 }
 
 /// What the checksum database records of a version; of a private one it is not asked.

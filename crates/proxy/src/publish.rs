@@ -130,10 +130,6 @@ async fn derive(rooms: &Rooms, key: &Key<'_>, bytes: Bytes) {
 /// Evidence of at most this much of a refused body is kept; more would let a bad source fill the disk.
 const MAX_EVIDENCE_BYTES: u64 = 64 << 20;
 
-/// Evidence of at most this much in all is kept in one run; further pieces are counted and told. A
-/// source that sends other bytes each time could fill the disk with them.
-pub(crate) const MAX_EVIDENCE_IN_ALL_BYTES: u64 = 512 << 20;
-
 /// How much evidence is copied in one go.
 const EVIDENCE_CHUNK_BYTES: u64 = 256 << 10;
 
@@ -180,7 +176,7 @@ async fn evidence(rooms: &Rooms, name: &str, body: BodyPart) {
 #[expect(clippy::disallowed_methods, reason = "evidence is created beside the module tree")]
 async fn keep_evidence(rooms: &Rooms, name: &str, body: BodyPart) -> Result<(), Error> {
     let so_far = rooms.evidence.load(Ordering::Relaxed);
-    if so_far >= MAX_EVIDENCE_IN_ALL_BYTES {
+    if so_far >= rooms.config.max_evidence.0 {
         return Err(Error::fault("there is more of it than is kept in one run"));
     }
     let mut staged = rooms.store.stage().await?;

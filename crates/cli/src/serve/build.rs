@@ -243,7 +243,11 @@ pub(super) async fn open(
     Ok(Opened { proxy, index, state, registry: Arc::new(registry), git })
 }
 
-fn client(resolved: &Resolved) -> anyhow::Result<Client> {
+/// Sends what larder asks of others.
+///
+/// # Errors
+/// A certificate file cannot be read.
+pub(crate) fn client(resolved: &Resolved) -> anyhow::Result<Client> {
     let outbound = &resolved.settings.outbound;
     let config = outbound::Config {
         ca_files: outbound.ca_files.clone(),
@@ -391,6 +395,7 @@ fn proxy(settings: &Settings) -> proxy::Config {
         waiter_timeout: proxy.waiter_timeout.0,
         max_flights: proxy.max_flights,
         confirm_after: proxy::Config::default().confirm_after,
+        max_evidence: proxy::Config::default().max_evidence,
         shelf_size: proxy.shelf_size,
         open_files: proxy.open_files,
     }

@@ -83,28 +83,13 @@ fn parts(
         },
         max_age: args.max_age.map(|span| span.0),
         at_once: usize::from(args.jobs),
-        client: client(resolved)?,
+        client: serve::client(resolved)?,
         via: Arc::from("1.1 larder"),
         clock: sumdb::Clock::new({
             let clock = proxy::Clock::system();
             move || clock.now()
         }),
     })
-}
-
-fn client(resolved: &Resolved) -> anyhow::Result<outbound::Client> {
-    let outbound = &resolved.settings.outbound;
-    let config = outbound::Config {
-        ca_files: outbound.ca_files.clone(),
-        system_ca_file: resolved.system_ca_file.clone(),
-        resolve_timeout: outbound.resolve_timeout,
-        connect_timeout: outbound.connect_timeout,
-        tls_timeout: outbound.tls_timeout,
-        between_bytes_timeout: outbound.between_bytes_timeout,
-        attempts: outbound.attempts,
-        retry_budget: outbound.retry_budget,
-    };
-    outbound::Client::new(&config, &resolved.proxy_environment).context("outbound")
 }
 
 /// Drawn on a terminal only.

@@ -167,12 +167,12 @@ async fn a_zip_that_cannot_be_confirmed_is_not_fetched_to_its_end() {
     modules.add(&ModuleVersion::new("example.com/m", "v1.0.0").noise("a.bin", 3 << 20, 1));
     let sumdb = recorded(&modules);
     let world = World::with(modules, asking(&sumdb, Mode::Require)).await;
-    sumdb.behave("*", Behaviour::new().status(404));
+    sumdb.behave("*", Behaviour::new().status(500));
     world.upstream.behave("*.zip", Behaviour::new().delay(Duration::from_secs(20)));
     let zip = format!("{M}v1.0.0.zip");
     let asked = tokio::time::timeout(Duration::from_secs(10), world.ask(&zip));
     let error = asked.await.expect("an answer before the zip is here").unwrap_err();
-    assert!(matches!(of_database(&error), SumdbError::NotRecorded { .. }), "{error}");
+    assert!(matches!(of_database(&error), SumdbError::Unavailable { .. }), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

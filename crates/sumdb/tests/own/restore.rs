@@ -31,7 +31,7 @@ async fn site(what: &str) -> (Site, TempDir) {
     let running = site.create().await;
     grow(&running.log, 300).await;
     running.stop().await;
-    let backup = site.back_up(what);
+    let backup = site.back_up(what).await;
     let running = Running::start(site.open().await);
     grow(&running.log, 600).await;
     running.stop().await;

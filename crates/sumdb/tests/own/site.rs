@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -82,8 +83,14 @@ impl Site {
         files
     }
 
-    /// Keeps a copy of the database or the store.
-    pub(crate) fn back_up(&self, what: &str) -> TempDir {
+    /// Keeps a copy of the database or the store, which nobody has open any more.
+    pub(crate) async fn back_up(&self, what: &str) -> TempDir {
+        // The threads of a database end a moment behind its last handle, and take their log along.
+        let log = self.folder.path().join("db/state.sqlite-wal");
+        let started = Instant::now();
+        while log.exists() && started.elapsed() < Duration::from_secs(10) {
+            tokio::task::yield_now().await;
+        }
         let backup = tempfile::tempdir().unwrap();
         copy(&self.folder.path().join(what), &backup.path().join(what));
         backup

@@ -16,7 +16,6 @@ use std::{
     },
 };
 
-use bytes::Bytes;
 use gomod::{ModulePath, Version};
 use tokio::sync::oneshot;
 use units::ByteRange;
@@ -78,6 +77,11 @@ impl Disk {
         result
     }
 
+    /// Makes a body durable, where this store does that. Blocks.
+    pub(crate) fn make_durable(&self, scratch: &mut Scratch) -> Result<(), Error> {
+        if self.sync { scratch.sync() } else { Ok(()) }
+    }
+
     /// Names no two scratch files of this process alike; those of others are gone since the start.
     fn next_scratch_path(&self) -> PathBuf {
         let number = self.scratch_names.fetch_add(1, Ordering::Relaxed);
@@ -103,13 +107,8 @@ impl Disk {
         let place = place(key)?;
         let made = place.clone();
         let work = move |disk: &Self| {
-            let scratch = match body {
-                Finished::Memory(bytes) => Scratch::holding(disk, &bytes)?,
-                Finished::Scratch(scratch) => scratch,
-            };
-            if disk.sync {
-                scratch.sync()?;
-            }
+            let mut scratch = body.into_scratch(disk)?;
+            disk.make_durable(&mut scratch)?;
             let file = scratch.file();
             let about =
                 file.metadata().map_err(|error| Error::io("look at", scratch.path(), error))?;
@@ -126,18 +125,22 @@ impl Disk {
     pub(crate) async fn replace(
         self: &Arc<Self>,
         key: &Key<'_>,
-        body: Bytes,
+        body: Finished,
         expected: Option<&Tag>,
     ) -> Result<Tag, Error> {
         let place = place(key)?;
-        let synced = self.sync && place.lifetime == Lifetime::Replaced;
+        let durable = place.lifetime == Lifetime::Replaced;
         let expected = expected.cloned();
         let work = move |disk: &Self| {
-            let scratch = Scratch::holding(disk, &body)?;
-            if synced {
-                scratch.sync()?;
+            let new = match &body {
+                Finished::Memory(bytes) => content_tag(bytes),
+                Finished::Scratch(scratch) => content_tag(&scratch.body()?),
+            };
+            let mut scratch = body.into_scratch(disk)?;
+            if durable {
+                disk.make_durable(&mut scratch)?;
             }
-            Ok(Act::Replace { scratch, new: content_tag(&body), expected })
+            Ok(Act::Replace { scratch, new, expected })
         };
         match self.change(place, work).await? {
             Outcome::Replaced(tag) => Ok(tag),

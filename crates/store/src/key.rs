@@ -3,7 +3,7 @@
 use std::fmt;
 
 use gomod::{ModVer, ModulePath, Version};
-use tlog::{LogName, Tile, tiles_path};
+use tlog::{LogName, Tile, TileLevel, tiles_path};
 
 use crate::Error;
 
@@ -37,8 +37,6 @@ pub enum Key<'a> {
     Tile(&'a LogName, Tile),
     /// What a checksum database that is proxied records of a version.
     Record(&'a LogName, &'a ModVer),
-    /// The newest tree head seen of a checksum database.
-    Head(&'a LogName),
     /// A file of a log of our own: what cannot be fetched again.
     Own(&'a LogName, OwnFile),
 }
@@ -56,6 +54,9 @@ pub enum OwnFile {
     Checkpoint,
     /// What the signer must never go below, whatever the database says.
     Floor,
+    /// What stays of the tile of records of this number, one of which was erased: for recovery,
+    /// never served.
+    Redacted(u64),
 }
 
 /// May the content behind a key change?
@@ -92,7 +93,6 @@ impl Key<'_> {
                 let below = format!("records/{}/@", safe_path(log.as_str()));
                 module_file(&below, module, "record")
             }
-            Self::Head(log) => format!("heads/{}/@/head", safe_path(log.as_str())),
             Self::Own(log, file) => format!("log/{}/@/{}", safe_path(log.as_str()), file.path()),
         }
     }
@@ -103,9 +103,7 @@ impl Key<'_> {
         match self {
             Self::Info(_) | Self::Facts(_) => "application/json",
             Self::Zip(_) => "application/zip",
-            Self::Mod(_) | Self::ZipHash(_) | Self::ListFile(_) | Self::Head(_) => {
-                "text/plain; charset=utf-8"
-            }
+            Self::Mod(_) | Self::ZipHash(_) | Self::ListFile(_) => "text/plain; charset=utf-8",
             Self::Own(_, file) => file.media_type(),
             Self::Evidence(_) | Self::Tile(..) | Self::Record(..) => "application/octet-stream",
         }
@@ -115,10 +113,10 @@ impl Key<'_> {
     #[must_use]
     pub fn lifetime(&self) -> Lifetime {
         match self {
-            Self::Head(_)
-            | Self::Own(_, OwnFile::Latest | OwnFile::Checkpoint | OwnFile::Floor) => {
-                Lifetime::Replaced
-            }
+            Self::Own(
+                _,
+                OwnFile::Latest | OwnFile::Checkpoint | OwnFile::Floor | OwnFile::Redacted(_),
+            ) => Lifetime::Replaced,
             // Facts must not be durable ahead of the file they speak of; syncing them behind it took
             // a third of a cold module's time, and what a power cut loses is hashed again.
             // Tiles and records are proven again each time they are read and fetched again when they
@@ -154,6 +152,10 @@ impl OwnFile {
             Self::Latest => "latest".to_owned(),
             Self::Checkpoint => "checkpoint".to_owned(),
             Self::Floor => "floor".to_owned(),
+            Self::Redacted(index) => {
+                let tile = Tile { level: TileLevel::Data, index: *index, width: FULL_TILE };
+                tile.path().replacen("tile/8/data", "redacted", 1)
+            }
         }
     }
 
@@ -161,6 +163,7 @@ impl OwnFile {
         match self {
             Self::Tile(tile) if tile.hash_bytes().is_none() => "text/plain; charset=utf-8",
             Self::Tile(_) | Self::Entries(_) => "application/octet-stream",
+            Self::Redacted(_) => "application/x-ndjson",
             Self::Latest | Self::Checkpoint | Self::Floor => "text/plain; charset=utf-8",
         }
     }
@@ -304,7 +307,6 @@ mod tests {
         let any = module("example.com/x", "v1.0.0");
         let log = LogName::parse("sum.golang.org").unwrap();
         assert_eq!(Key::Facts(&any).lifetime(), Lifetime::Derived);
-        assert_eq!(Key::Head(&log).lifetime(), Lifetime::Replaced);
         assert_eq!(Key::ListFile(any.path()).lifetime(), Lifetime::Derived);
         for key in [Key::Info(&any), Key::Mod(&any), Key::Zip(&any), Key::ZipHash(&any)] {
             assert_eq!(key.lifetime(), Lifetime::Immutable, "{key}");
@@ -324,7 +326,6 @@ mod tests {
     #[test]
     fn a_logs_files_lie_below_its_name() {
         let log = LogName::parse("sum.golang.org").unwrap();
-        assert_eq!(Key::Head(&log).path(), "heads/sum.golang.org/@/head");
         let azure = module("github.com/Azure/x", "v1.0.0-RC1");
         assert_eq!(
             Key::Record(&log, &azure).path(),
@@ -361,6 +362,10 @@ mod tests {
             assert_eq!(key.lifetime(), Lifetime::Replaced);
             assert_eq!(key.media_type(), "text/plain; charset=utf-8");
         }
+        let redacted = Key::Own(&log, OwnFile::Redacted(1234));
+        assert_eq!(redacted.path(), "log/corp.example/log/@/redacted/x001/234");
+        assert_eq!(redacted.lifetime(), Lifetime::Replaced);
+        assert_eq!(redacted.media_type(), "application/x-ndjson");
         let media_type = |path| Key::Own(&log, OwnFile::Tile(tile(path))).media_type();
         assert_eq!(media_type("tile/8/data/000"), "text/plain; charset=utf-8");
         assert_eq!(media_type("tile/8/0/000"), "application/octet-stream");

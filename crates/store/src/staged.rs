@@ -58,6 +58,16 @@ pub(crate) enum Finished {
     Scratch(Scratch),
 }
 
+impl Finished {
+    /// The body as a scratch file. Blocks.
+    pub(crate) fn into_scratch(self, disk: &Disk) -> Result<Scratch, Error> {
+        match self {
+            Self::Memory(bytes) => Scratch::holding(disk, &bytes),
+            Self::Scratch(scratch) => Ok(scratch),
+        }
+    }
+}
+
 impl fmt::Debug for Staged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Staged").field("written", &self.written).finish_non_exhaustive()
@@ -141,6 +151,29 @@ impl Staged {
         self.flush().await?;
         self.shared.tell(|progress| progress.done = true);
         Ok(())
+    }
+
+    /// Finishes, and makes the bytes durable: publication has nothing left to do but the name.
+    ///
+    /// Optional: publication does it too. Nothing may be written afterwards. Cancel safe.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub async fn sync(&mut self) -> Result<(), Error> {
+        self.finish().await?;
+        let Home::Disk(disk) = &self.home else { return Ok(()) };
+        let (disk, scratch) = (disk.clone(), self.scratch.take());
+        let body = if scratch.is_none() { self.shared.seal() } else { None };
+        self.running = Some(tokio::task::spawn_blocking(move || {
+            let scratch = match scratch {
+                Some(scratch) => Ok(scratch),
+                None => Scratch::holding(&disk, &body.unwrap_or_default()),
+            };
+            let synced =
+                scratch.and_then(|mut scratch| disk.make_durable(&mut scratch).map(|()| scratch));
+            disk.note(synced)
+        }));
+        self.settle().await
     }
 
     /// Returns how many bytes were taken.

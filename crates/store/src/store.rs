@@ -10,7 +10,7 @@ use units::{ByteRange, ByteSize};
 use crate::{
     Created, Degraded, Error, Key, Lifetime, MAX_REPLACED_BYTES, Metrics, Object, Staged, Tag,
     Walk,
-    disk::Disk,
+    disk::{Disk, Scratch},
     memory::Memory,
     staged::{Finished, Home},
 };
@@ -142,10 +142,7 @@ impl Store {
         let created = match (&self.inner, finished) {
             (Inner::Memory(memory), Finished::Memory(bytes)) => memory.create(key, bytes),
             (Inner::Disk(disk), finished) => disk.create(key, finished).await,
-            (Inner::Memory(_), Finished::Scratch(scratch)) => {
-                // Staged on a disk, published in memory.
-                Err(Error::io("publish", scratch.path(), std::io::ErrorKind::CrossesDevices))
-            }
+            (Inner::Memory(_), Finished::Scratch(scratch)) => Err(of_another(&scratch)),
         }?;
         let outcome = match &created {
             Created::New(_) => "new",
@@ -169,16 +166,43 @@ impl Store {
         body: Bytes,
         expected: Option<&Tag>,
     ) -> Result<Tag, Error> {
+        let len = body.len() as u64;
+        self.set(key, (Finished::Memory(body), len), expected).await
+    }
+
+    /// As [`replace`](Self::replace), with a body that was staged by this store, and may be
+    /// [durable](Staged::sync) already.
+    ///
+    /// # Errors
+    /// As [`replace`](Self::replace).
+    pub async fn replace_staged(
+        &self,
+        key: &Key<'_>,
+        body: Staged,
+        expected: Option<&Tag>,
+    ) -> Result<Tag, Error> {
+        let len = body.written();
+        self.set(key, (body.into_finished().await?, len), expected).await
+    }
+
+    async fn set(
+        &self,
+        key: &Key<'_>,
+        (body, len): (Finished, u64),
+        expected: Option<&Tag>,
+    ) -> Result<Tag, Error> {
         if key.lifetime() == Lifetime::Immutable {
             return Err(Error::Immutable { key: key.path() });
         }
-        if body.len() as u64 > MAX_REPLACED_BYTES {
+        if len > MAX_REPLACED_BYTES {
             return Err(Error::TooLarge { key: key.path(), cap: MAX_REPLACED_BYTES });
         }
-        let len = body.len() as u64;
-        let tag = match &self.inner {
-            Inner::Memory(memory) => memory.replace(key, body, expected),
-            Inner::Disk(disk) => disk.replace(key, body, expected).await,
+        let tag = match (&self.inner, body) {
+            (Inner::Memory(memory), Finished::Memory(bytes)) => {
+                memory.replace(key, bytes, expected)
+            }
+            (Inner::Disk(disk), body) => disk.replace(key, body, expected).await,
+            (Inner::Memory(_), Finished::Scratch(scratch)) => Err(of_another(&scratch)),
         }?;
         self.metrics().published("replaced", len);
         Ok(tag)
@@ -262,4 +286,9 @@ impl Store {
             Inner::Disk(disk) => disk.metrics(),
         }
     }
+}
+
+/// Staged on a disk, published in memory.
+fn of_another(scratch: &Scratch) -> Error {
+    Error::io("publish", scratch.path(), std::io::ErrorKind::CrossesDevices)
 }

@@ -14,10 +14,19 @@ use bytes::Bytes;
 use futures_util::{FutureExt, future::join_all};
 use gomod::{ModVer, ModulePath, Version};
 use store::{
-    BUFFER_BYTES, Body, BodyPart, Config, Created, Error, Found, Key, MAX_REPLACED_BYTES, Object,
-    SMALL_BODY_BYTES, Staged, Store,
+    BUFFER_BYTES, Body, BodyPart, Config, Created, Error, Found, Key, Object, SMALL_BODY_BYTES,
+    Staged, Store,
 };
 use units::{ByteRange, ByteSize};
+
+#[path = "contract/replacing.rs"]
+mod replacing;
+
+use replacing::{
+    a_list_is_replaced, a_replaced_object_is_bounded, a_synced_body_is_published_as_it_is,
+    a_synced_body_replaces_what_is_expected, of_many_replacers_each_step_has_one,
+    replace_of_something_immutable_is_refused, replace_with_the_wrong_tag_is_refused,
+};
 
 /// Runs each check against a store in memory and one on disk.
 macro_rules! contract {
@@ -46,6 +55,8 @@ contract! {
     exists_returns_the_first_body,
     replace_with_the_wrong_tag_is_refused,
     replace_of_something_immutable_is_refused,
+    a_synced_body_is_published_as_it_is,
+    a_synced_body_replaces_what_is_expected,
     a_replaced_object_is_bounded,
     of_many_replacers_each_step_has_one,
     a_list_is_replaced,
@@ -224,73 +235,6 @@ async fn exists_returns_the_first_body(store: &Store) {
     assert_eq!(second.bytes(100).await.unwrap(), pattern(20));
     assert_eq!((second.tag, second.modified), (first.tag, first.modified));
     assert_eq!(read(store, &key).await.unwrap(), pattern(20));
-}
-
-async fn replace_with_the_wrong_tag_is_refused(store: &Store) {
-    let module = any();
-    let key = Key::Facts(&module);
-    let first = store.replace(&key, pattern(1), None).await.unwrap();
-    let refused = store.replace(&key, pattern(2), None).await;
-    assert!(matches!(&refused, Err(Error::Changed { current: Some(tag) }) if *tag == first));
-    let second = store.replace(&key, pattern(3), Some(&first)).await.unwrap();
-    assert_eq!(store.open(&key, None).await.unwrap().unwrap().tag, second);
-    let refused = store.replace(&key, pattern(4), Some(&first)).await;
-    assert!(matches!(&refused, Err(Error::Changed { current: Some(tag) }) if *tag == second));
-    assert_eq!(read(store, &key).await.unwrap(), pattern(3));
-    store.remove(&key).await.unwrap();
-    let refused = store.replace(&key, pattern(5), Some(&second)).await;
-    assert!(matches!(refused, Err(Error::Changed { current: None })));
-}
-
-async fn replace_of_something_immutable_is_refused(store: &Store) {
-    let module = any();
-    let refused = store.replace(&Key::Zip(&module), pattern(1), None).await;
-    assert!(matches!(refused, Err(Error::Immutable { .. })));
-    assert!(read(store, &Key::Zip(&module)).await.is_none());
-}
-
-async fn a_replaced_object_is_bounded(store: &Store) {
-    let module = any();
-    let key = Key::ListFile(module.path());
-    let past = Bytes::from(vec![b'x'; usize::try_from(MAX_REPLACED_BYTES).unwrap() + 1]);
-    let at = past.slice(1..);
-    let refused = store.replace(&key, past, None).await;
-    assert!(matches!(refused, Err(Error::TooLarge { cap: MAX_REPLACED_BYTES, .. })));
-    store.replace(&key, at, None).await.unwrap();
-    assert_eq!(store.open(&key, None).await.unwrap().unwrap().len(), MAX_REPLACED_BYTES);
-}
-
-async fn of_many_replacers_each_step_has_one(store: &Store) {
-    let adders = (0..8_u8).map(|_adder| {
-        let (store, module) = (store.clone(), any());
-        tokio::spawn(async move {
-            let key = Key::Facts(&module);
-            loop {
-                let current = store.open(&key, None).await.unwrap();
-                let count = match &current {
-                    Some(object) => object.bytes(1).await.unwrap()[0],
-                    None => 0,
-                };
-                let tag = current.map(|object| object.tag);
-                match store.replace(&key, Bytes::from(vec![count + 1]), tag.as_ref()).await {
-                    Ok(_) => break,
-                    Err(Error::Changed { .. }) => {}
-                    Err(error) => panic!("{error}"),
-                }
-            }
-        })
-    });
-    within(join_all(adders)).await.into_iter().for_each(Result::unwrap);
-    let module = any();
-    assert_eq!(&read(store, &Key::Facts(&module)).await.unwrap()[..], [8]);
-}
-
-async fn a_list_is_replaced(store: &Store) {
-    let module = any();
-    let key = Key::ListFile(module.path());
-    let tag = store.replace(&key, Bytes::from_static(b"v1.0.0\n"), None).await.unwrap();
-    store.replace(&key, Bytes::from_static(b"v1.0.0\nv1.1.0\n"), Some(&tag)).await.unwrap();
-    assert_eq!(read(store, &key).await.unwrap(), "v1.0.0\nv1.1.0\n");
 }
 
 async fn a_follower_sees_growth_and_end(store: &Store) {

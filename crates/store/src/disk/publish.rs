@@ -1,10 +1,11 @@
 //! Giving and taking names, many at a time.
 //!
-//! Bytes are made durable by whoever brings them, side by side. Names change in one place: the
-//! first caller becomes the leader and serves the queue, group by group. A group's names are
-//! changed one after the other (which makes compare-and-swap simple), then every folder that
-//! was touched is synced once, then all are answered. While one group syncs the next one grows,
-//! so the cost per name falls as the load rises.
+//! Bytes are made durable by whoever brings them, side by side. Names change in one place: a
+//! caller who finds fewer than [`MAX_LEADERS`] leaders becomes one and serves the queue, group by
+//! group. All names are changed one after the other (which makes compare-and-swap simple), then
+//! every folder that a group touched is synced once, then all of it are answered. Groups sync side
+//! by side, so the files of one caller do not wait for each other; while as many sync as may, the
+//! next group grows, so the cost per name falls as the load rises.
 //!
 //! Crash points. Before the rename: a scratch file, removed at the next start. After the rename,
 //! before the folder sync: the whole file under its name, or after a power cut no file; the caller
@@ -14,10 +15,9 @@ use std::{
     collections::{BTreeSet, HashMap, HashSet, hash_map::RandomState},
     fs::{self, File},
     hash::BuildHasher,
-    io, mem,
+    io,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
-    thread,
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use rustix::io::Errno;
@@ -32,8 +32,8 @@ use crate::{Created, Error, Lifetime, Object, Tag};
 /// Most names in one group: bounds how long the first of them waits for the last.
 const MAX_GROUP: usize = 256;
 
-/// Most folder syncs that run side by side. Disks merge their flushes.
-const MAX_SYNCS: usize = 4;
+/// Most groups that are synced side by side. Disks merge their flushes.
+const MAX_LEADERS: usize = 4;
 
 /// Most folders remembered as durable, 8 bytes each.
 const MAX_KNOWN_FOLDERS: usize = 65_536;
@@ -81,17 +81,19 @@ struct Job {
     answer: Answer,
 }
 
-/// The queue, and whether somebody serves it.
+/// The queue, and how many serve it.
 #[derive(Default)]
 struct Queue {
     jobs: Vec<Job>,
-    led: bool,
+    leaders: usize,
 }
 
 /// Changes names for one data folder.
 #[derive(Default)]
 pub(crate) struct Publisher {
     queue: Mutex<Queue>,
+    /// Held while names change.
+    names: Mutex<()>,
     known: Mutex<Known>,
 }
 
@@ -101,6 +103,8 @@ pub(crate) struct Publisher {
 struct Known {
     hashes: HashSet<u64>,
     hasher: RandomState,
+    /// How often a folder was forgotten.
+    forgotten: u64,
 }
 
 impl Known {
@@ -109,7 +113,7 @@ impl Known {
     }
 
     fn forget(&mut self, folder: &Path) {
-        self.hashes.remove(&self.hasher.hash_one(folder));
+        self.forgotten += u64::from(self.hashes.remove(&self.hasher.hash_one(folder)));
     }
 
     fn add(&mut self, folders: &[&Path]) {
@@ -126,7 +130,9 @@ impl Publisher {
         let lead = {
             let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
             queue.jobs.push(Job { place, act, answer });
-            !mem::replace(&mut queue.led, true)
+            let lead = queue.leaders < MAX_LEADERS;
+            queue.leaders += usize::from(lead);
+            lead
         };
         if lead {
             while let Some(group) = self.next_group() {
@@ -138,7 +144,7 @@ impl Publisher {
     fn next_group(&self) -> Option<Vec<Job>> {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         if queue.jobs.is_empty() {
-            queue.led = false;
+            queue.leaders -= 1;
             return None;
         }
         let count = queue.jobs.len().min(MAX_GROUP);
@@ -148,6 +154,7 @@ impl Publisher {
     fn serve(&self, disk: &Disk, group: Vec<Job>) {
         let mut unsynced = Vec::new();
         let mut folders = BTreeSet::new();
+        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         for Job { place, act, answer } in group {
             let derived = place.lifetime == Lifetime::Derived;
             let target = disk.root.join(&place.name);
@@ -165,11 +172,17 @@ impl Publisher {
                 other => drop(answer.send(other)),
             }
         }
-        let failed = self.sync(disk, &folders);
+        let forgotten = self.known().forgotten;
+        drop(names);
+        let failed = self.sync(disk, &folders, forgotten);
         for (answer, outcome, target) in unsynced {
             let broken = target.ancestors().find_map(|folder| failed.get(folder));
             drop(answer.send(broken.map_or(Ok(outcome), |error| Err(error.clone()))));
         }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn apply(&self, disk: &Disk, place: &Place, target: &Path, act: Act) -> Result<Outcome, Error> {
@@ -256,7 +269,7 @@ impl Publisher {
                 let Some(folder) = target.parent() else { return Err(error) };
                 fs::create_dir_all(folder)?;
                 // Removed by hand and made again: no longer known to be durable.
-                let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut known = self.known();
                 for made in within(&disk.root, folder) {
                     known.forget(made);
                 }
@@ -272,7 +285,7 @@ impl Publisher {
     fn add_unsynced(&self, disk: &Disk, target: &Path, folders: &mut BTreeSet<PathBuf>) {
         let Some(own) = target.parent() else { return };
         folders.insert(own.to_owned());
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known();
         for folder in within(&disk.root, own) {
             if known.contains(folder) {
                 break;
@@ -281,51 +294,27 @@ impl Publisher {
         }
     }
 
-    /// Syncs the folders, a few at a time; returns the ones that failed.
-    fn sync(&self, disk: &Disk, folders: &BTreeSet<PathBuf>) -> HashMap<PathBuf, Error> {
+    /// Syncs the folders; returns the ones that failed. `forgotten` was counted when names had changed.
+    fn sync(
+        &self,
+        disk: &Disk,
+        folders: &BTreeSet<PathBuf>,
+        forgotten: u64,
+    ) -> HashMap<PathBuf, Error> {
         if folders.is_empty() {
             return HashMap::new();
         }
         let all: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
-        let share = all.len().div_ceil(MAX_SYNCS);
-        let failed: HashMap<PathBuf, Error> = if all.len() <= MAX_SYNCS {
-            sync_each(&all)
-        } else {
-            thread::scope(|scope| {
-                let beside = |some| match thread::Builder::new()
-                    .spawn_scoped(scope, move || sync_each(some))
-                {
-                    Ok(worker) => Sync::Beside(some, worker),
-                    // No thread to be had: the queue must not stop for that.
-                    Err(_) => Sync::Done(sync_each(some)),
-                };
-                let syncs: Vec<_> = all.chunks(share).map(beside).collect();
-                syncs.into_iter().flat_map(Sync::result).collect()
-            })
-        };
+        let failed = sync_each(&all);
         disk.metrics.sync_batches.inc();
         disk.metrics.synced_folders.inc_by(folders.len() as u64);
-        if failed.is_empty() {
-            // A folder is durable once its parent is synced, as this group did for each of them.
-            self.known.lock().unwrap_or_else(PoisonError::into_inner).add(&all);
+        let mut known = self.known();
+        // A folder is durable once its parent is synced, as this group did for each of them; but
+        // one that was made again meanwhile is another group's.
+        if failed.is_empty() && known.forgotten == forgotten {
+            known.add(&all);
         }
         failed
-    }
-}
-
-/// Folders that are being synced, or were.
-enum Sync<'scope, 'folders> {
-    Beside(&'folders [&'folders Path], thread::ScopedJoinHandle<'scope, HashMap<PathBuf, Error>>),
-    Done(HashMap<PathBuf, Error>),
-}
-
-impl Sync<'_, '_> {
-    /// What failed. A worker that panicked has synced nothing: its folders are synced again, here.
-    fn result(self) -> HashMap<PathBuf, Error> {
-        match self {
-            Self::Done(failed) => failed,
-            Self::Beside(folders, worker) => worker.join().unwrap_or_else(|_| sync_each(folders)),
-        }
     }
 }
 

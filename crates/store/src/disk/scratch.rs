@@ -19,6 +19,7 @@ pub(crate) struct Scratch {
     path: PathBuf,
     file: Arc<File>,
     len: u64,
+    synced: bool,
     published: bool,
 }
 
@@ -33,7 +34,7 @@ impl Scratch {
             _ => Err(error),
         });
         let file = made.map_err(|error| Error::io("make scratch file", &path, error))?;
-        Ok(Self { path, file: Arc::new(file), len: 0, published: false })
+        Ok(Self { path, file: Arc::new(file), len: 0, synced: false, published: false })
     }
 
     /// Makes a scratch file that holds `body`. Blocks.
@@ -49,6 +50,7 @@ impl Scratch {
             .write_all_at(piece, self.len)
             .map_err(|error| Error::io("write", &self.path, error))?;
         self.len += piece.len() as u64;
+        self.synced = false;
         Ok(())
     }
 
@@ -56,8 +58,19 @@ impl Scratch {
     ///
     /// After a failure the kernel may have dropped the dirty pages, so there is no second try:
     /// the publication fails and the file is removed.
-    pub(crate) fn sync(&self) -> Result<(), Error> {
-        self.file.sync_all().map_err(|error| Error::io("sync", &self.path, error))
+    pub(crate) fn sync(&mut self) -> Result<(), Error> {
+        if !self.synced {
+            self.file.sync_all().map_err(|error| Error::io("sync", &self.path, error))?;
+            self.synced = true;
+        }
+        Ok(())
+    }
+
+    /// Reads the whole body. Blocks.
+    pub(crate) fn body(&self) -> Result<Vec<u8>, Error> {
+        let mut body = vec![0; usize::try_from(self.len).unwrap_or(usize::MAX)];
+        let read = self.file.read_exact_at(&mut body, 0);
+        read.map_err(|error| Error::io("read", &self.path, error)).map(|()| body)
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -135,6 +135,8 @@ pub enum SumdbRequest {
     Latest,
     /// `checkpoint`: the same head as C2SP tlog-checkpoint has it.
     Checkpoint,
+    /// `about`: what the database says of itself; none but larder's own log has it.
+    About,
     /// `lookup/<module>@<version>`: the record of a version.
     Lookup(ModVer),
     /// `tile/...`, as it stands; room `tlog` checks it.
@@ -150,6 +152,7 @@ impl SumdbRequest {
             "supported" => Ok(Self::Supported),
             "latest" => Ok(Self::Latest),
             "checkpoint" => Ok(Self::Checkpoint),
+            "about" => Ok(Self::About),
             _ => {
                 let lookup = rest.strip_prefix("lookup/").ok_or(Error::Unknown)?;
                 let (path, version) = lookup.split_once('@').ok_or(Error::Unknown)?;

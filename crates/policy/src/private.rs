@@ -1,11 +1,25 @@
 //! Names that never leave.
 
-use std::{fmt, sync::Arc};
+mod recorded;
+
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use gomod::{ModulePath, pattern::Patterns};
 
+use self::recorded::Recorded;
+
 /// Where a built-in pattern comes from, as shown to people.
 const BUILT_IN: &str = "built in";
+
+/// Where a name comes from that no pattern makes private any more, as shown to people.
+const RECORDED: &str = "recorded in our own log";
+
+/// Names that only public modules have, whatever the patterns say: a private module of such a name
+/// could become a toolchain on the machines of developers. Each holds for what is below it, too.
+///
+/// Source: reference sumdb.md §9.1, D11.
+const RESERVED: [&str; 2] = ["golang.org/toolchain", "golang.org/x"];
 
 /// Domains that no public registry serves; a module below one can only be somebody's own.
 ///
@@ -16,10 +30,14 @@ const BUILT_IN_DOMAINS: [&str; 5] = [".internal", ".local", ".corp", ".lan", ".h
 /// Names that are never asked of anyone public, each with where it was said.
 ///
 /// The union of every list given, plus the built-in domains `.internal`, `.local`, `.corp`,
-/// `.lan` and `.home.arpa`, which hold for the first path element (the host), equal to or below.
+/// `.lan` and `.home.arpa`, which hold for the first path element (the host), equal to or below,
+/// plus what was recorded as private while a pattern said so ([`bind_private`](Self::bind_private)).
+///
+/// Clones are of one mind: what one of them is told to keep private, all do.
 #[derive(Debug, Clone, Default)]
 pub struct Private {
     entries: Vec<Entry>,
+    recorded: Arc<RwLock<Recorded>>,
 }
 
 #[derive(Debug, Clone)]
@@ -47,12 +65,28 @@ impl Private {
                 });
             }
         }
-        Self { entries }
+        Self { entries, recorded: Arc::default() }
     }
 
-    /// Returns the first pattern that makes `path` private, operators' patterns first.
+    /// Returns what makes `path` private: operators' patterns, built-in ones, then what was recorded.
+    ///
+    /// `golang.org/toolchain` and what is below `golang.org/x` never are, whatever a pattern says.
+    /// Of a name that was recorded the pattern is the part of `path` that stands in the record.
     #[must_use]
-    pub fn find(&self, path: &ModulePath) -> Option<PrivateMatch<'_>> {
+    pub fn find<'a>(&'a self, path: &'a ModulePath) -> Option<PrivateMatch<'a>> {
+        if is_reserved(path) {
+            return None;
+        }
+        self.named(path).or_else(|| {
+            let recorded = self.recorded.read().unwrap_or_else(PoisonError::into_inner);
+            Some(PrivateMatch { pattern: recorded.find(path)?, source: RECORDED })
+        })
+    }
+
+    /// Returns the first pattern that names `path`, operators' patterns first, also when the name is
+    /// a reserved one.
+    #[must_use]
+    pub fn named(&self, path: &ModulePath) -> Option<PrivateMatch<'_>> {
         let text = path.as_str();
         let said = self.entries.iter().find(|entry| entry.matcher.find(text).is_some());
         if let Some(entry) = said {
@@ -63,7 +97,19 @@ impl Private {
         Some(PrivateMatch { pattern: domain, source: BUILT_IN })
     }
 
-    /// Returns every (pattern, source), built-in ones last: the lines that a start-up log shows.
+    /// Keeps a path private that was recorded as such, whatever becomes of its pattern; with it its
+    /// other major versions and what is below it.
+    pub fn bind_private(&self, path: &ModulePath) {
+        self.recorded.write().unwrap_or_else(PoisonError::into_inner).bind_private(path);
+    }
+
+    /// Keeps a path public that was recorded as such, though one beside or above it is private.
+    /// Patterns count more.
+    pub fn bind_public(&self, path: &ModulePath) {
+        self.recorded.write().unwrap_or_else(PoisonError::into_inner).bind_public(path);
+    }
+
+    /// Returns every (pattern, source) that was said, built-in ones last: the lines that a start-up log shows.
     #[must_use]
     pub fn patterns(&self) -> Vec<(String, String)> {
         let said = self.entries.iter().map(|entry| (entry.text.clone(), entry.source.to_string()));
@@ -71,6 +117,14 @@ impl Private {
             BUILT_IN_DOMAINS.iter().map(|domain| ((*domain).to_owned(), BUILT_IN.to_owned()));
         said.chain(built_in).collect()
     }
+}
+
+fn is_reserved(path: &ModulePath) -> bool {
+    let is_below = |name: &str| {
+        let rest = path.as_str().strip_prefix(name);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    RESERVED.into_iter().any(is_below)
 }
 
 /// `domain` begins with its dot: `.corp` holds for `corp` and `x.corp`, not for `xcorp`.
@@ -81,7 +135,7 @@ fn is_in_domain(host: &str, domain: &str) -> bool {
 /// The pattern that made a name private, and who said it. Displays as one phrase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PrivateMatch<'a> {
-    /// The pattern as written; a built-in domain begins with a dot.
+    /// The pattern as written; a built-in domain begins with a dot; of a record, the path.
     pub pattern: &'a str,
     /// Where it was said, such as `GOPRIVATE (environment)` or `built in`.
     pub source: &'a str,
@@ -116,7 +170,8 @@ mod tests {
             ("git.corp.com/a", "*.corp.com", "GOPRIVATE (environment)"),
             ("github.com/acme/tool", "github.com/acme", "private in larder.toml"),
         ] {
-            let found = private.find(&path(module));
+            let module = path(module);
+            let found = private.find(&module);
             assert_eq!(found, Some(PrivateMatch { pattern, source }), "{module}");
         }
     }
@@ -139,7 +194,8 @@ mod tests {
             ("home.arpa/a", ".home.arpa"),
             ("git.home.arpa/a", ".home.arpa"),
         ] {
-            let found = private.find(&path(module));
+            let module = path(module);
+            let found = private.find(&module);
             assert_eq!(found, Some(PrivateMatch { pattern, source: BUILT_IN }), "{module}");
         }
     }
@@ -175,6 +231,38 @@ mod tests {
         assert_eq!(all.first(), Some(&first));
         assert_eq!(all.len(), 3 + BUILT_IN_DOMAINS.len());
         assert_eq!(all.last(), Some(&(".home.arpa".to_owned(), "built in".to_owned())));
+    }
+
+    #[test]
+    fn reserved_names_are_public_whatever_patterns_and_records_say() {
+        let all = Private::new(vec![("*".to_owned(), "flag".to_owned())]);
+        for module in ["golang.org/toolchain", "golang.org/x/text", "golang.org/x/exp/slog"] {
+            let module = path(module);
+            all.bind_private(&module);
+            assert_eq!(all.find(&module), None, "{module}");
+            assert_eq!(all.named(&module).unwrap().pattern, "*");
+        }
+        for module in ["golang.org/toolchains", "golang.org/xy/text", "golang.org/dl", "a.b/c"] {
+            assert_eq!(all.find(&path(module)).unwrap().pattern, "*", "{module}");
+        }
+    }
+
+    #[test]
+    fn what_was_recorded_stays_private_without_its_pattern() {
+        let private = Private::default();
+        let gate = private.clone();
+        private.bind_private(&path("github.com/u/root"));
+        let module = path("github.com/u/root/sub");
+        let expected = PrivateMatch { pattern: "github.com/u/root", source: RECORDED };
+        assert_eq!(gate.find(&module), Some(expected), "a clone does not know");
+        assert_eq!(gate.named(&module), None);
+    }
+
+    #[test]
+    fn a_pattern_counts_more_than_a_public_record() {
+        let private = corp();
+        private.bind_public(&path("corp.com/a"));
+        assert_eq!(private.find(&path("corp.com/a")).unwrap().pattern, "corp.com");
     }
 
     #[test]

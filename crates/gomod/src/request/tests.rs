@@ -164,6 +164,7 @@ fn database_names_may_hold_slashes() {
 fn every_database_end_point_is_recognised() {
     let below = |path: &str| sumdb(path).below("sum.golang.org").unwrap();
     assert_eq!(below("/sumdb/sum.golang.org/supported"), Ok(SumdbRequest::Supported));
+    assert_eq!(below("/sumdb/sum.golang.org/about"), Ok(SumdbRequest::About));
     let lookup = SumdbRequest::Lookup(version("github.com/Azure/x", "v1.0.0"));
     assert_eq!(below("/sumdb/sum.golang.org/lookup/github.com/%21azure/x@v1.0.0"), Ok(lookup));
     let tile = SumdbRequest::Tile("tile/8/0/x001/000.p/3".to_owned());

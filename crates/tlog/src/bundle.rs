@@ -4,12 +4,12 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use gomod::{ModVer, ModulePath, Version};
 
 use crate::hash::Hash;
-use crate::head::decode_hash;
+use crate::head::decode_hashes;
 use crate::note::is_plain;
-use crate::{Error, Inclusion, MAX_MESSAGE_BYTES, MAX_PROOF_HASHES, MAX_RECORD_BYTES};
+use crate::record::module_of;
+use crate::{Error, Inclusion, MAX_MESSAGE_BYTES, MAX_RECORD_BYTES};
 use crate::{Note, Proven, Record, SignedHead, TreeHead, VerifierKey, decimal};
 
 /// Greatest size of a bundle: the greatest note and record, and two kilobytes more for the proof than
@@ -121,20 +121,5 @@ fn split(text: &[u8]) -> Option<(u64, Vec<Hash>, &str, &str)> {
     let (record, message) = rest.split_at_checked(end + 1)?;
     let mut lines = proof.split('\n');
     let id = decimal(lines.next()?)?;
-    let mut hashes = Vec::new();
-    for line in lines {
-        if hashes.len() == MAX_PROOF_HASHES {
-            return None;
-        }
-        hashes.push(decode_hash(line)?);
-    }
-    Some((id, hashes, record, message.strip_prefix('\n')?))
-}
-
-/// The module that the first line of a record names: the line of its zip.
-fn module_of(record: &str) -> Option<ModVer> {
-    let mut fields = record.split('\n').next()?.split(' ');
-    let path = ModulePath::parse(fields.next()?).ok()?;
-    let version = Version::parse(fields.next()?).ok()?;
-    ModVer::new(path, version).ok()
+    Some((id, decode_hashes(lines)?, record, message.strip_prefix('\n')?))
 }

@@ -3,6 +3,8 @@
 //! A Go checksum database and a C2SP log differ in what stands around the hashes: the text that is
 //! signed, the paths of tiles, and how records are framed. Leaves, tiles and roots are the same.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -40,32 +42,51 @@ impl Signer for SigningKey {
     }
 }
 
-/// Signs a head for the `go` command.
+/// Signs a head for the `go` command, by all keys that the log has, in their order.
+///
+/// More than one while a key is changed: whoever knows one of them opens the head.
 ///
 /// # Errors
 ///
 /// Those of [`Signer::sign`]; [`Error::Signature`] and [`Error::Unsigned`] when what was signed does
-/// not verify with the signer's own key.
-pub fn sign_head(signer: &dyn Signer, head: &TreeHead) -> Result<SignedHead, Error> {
-    SignedHead::open(&signer.verifier(), signed(signer, head.text())?.as_bytes())
+/// not verify with a signer's own key; [`Error::Note`] without a signer, and past
+/// [`MAX_SIGNATURES`](crate::MAX_SIGNATURES) of them.
+pub fn sign_head(signers: &[Arc<dyn Signer>], head: &TreeHead) -> Result<SignedHead, Error> {
+    let message = signed(signers, head.text())?;
+    opened(signers, |key| SignedHead::open(key, message.as_bytes()))
 }
 
-/// Signs a head for witnesses and monitors; the origin is the name of the key.
+/// Signs a head for witnesses and monitors; the origin is the name of the keys.
 ///
 /// One key may sign both texts: their first lines differ, for a log's name holds no blank.
 ///
 /// # Errors
 ///
-/// Those of [`sign_head`].
-pub fn sign_checkpoint(signer: &dyn Signer, head: &TreeHead) -> Result<SignedCheckpoint, Error> {
-    let key = signer.verifier();
-    let checkpoint = Checkpoint { origin: key.name().clone(), head: head.clone() };
-    SignedCheckpoint::open(&key, signed(signer, checkpoint.text())?.as_bytes())
+/// Those of [`sign_head`]; [`Error::Name`] when the keys are of different logs.
+pub fn sign_checkpoint(
+    signers: &[Arc<dyn Signer>],
+    head: &TreeHead,
+) -> Result<SignedCheckpoint, Error> {
+    let origin = signers.first().ok_or(Error::Note)?.verifier().name().clone();
+    let message = signed(signers, Checkpoint { origin, head: head.clone() }.text())?;
+    opened(signers, |key| SignedCheckpoint::open(key, message.as_bytes()))
 }
 
-fn signed(signer: &dyn Signer, text: String) -> Result<String, Error> {
-    let signatures = vec![signer.sign(&text)?];
+fn signed(signers: &[Arc<dyn Signer>], text: String) -> Result<String, Error> {
+    let signatures = signers.iter().map(|signer| signer.sign(&text)).collect::<Result<_, _>>()?;
     Ok(Note { text, signatures }.message())
+}
+
+/// Opens what was signed with each signer's own key: a signer may be a service that errs.
+fn opened<T>(
+    signers: &[Arc<dyn Signer>],
+    open: impl Fn(&VerifierKey) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let mut last = Err(Error::Note);
+    for signer in signers {
+        last = Ok(open(&signer.verifier())?);
+    }
+    last
 }
 
 /// Holds a tree head and which log it is of.
@@ -78,7 +99,8 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Parses the text of a checkpoint. Lines behind the root are extensions, and ignored.
+    /// Parses the text of a checkpoint. Lines behind the root are extensions: ignored, but none may
+    /// be empty.
     ///
     /// Source: C2SP tlog-checkpoint.
     ///
@@ -100,7 +122,10 @@ impl Checkpoint {
 
 fn parse_head(text: &str) -> Option<TreeHead> {
     let (size, rest) = text.split_once('\n')?;
-    let (root, _extensions) = rest.split_once('\n')?;
+    let (root, extensions) = rest.split_once('\n')?;
+    if extensions.split_inclusive('\n').any(|line| line == "\n" || !line.ends_with('\n')) {
+        return None;
+    }
     Some(TreeHead { size: decimal(size)?, root: decode_hash(root)? })
 }
 
@@ -109,6 +134,7 @@ fn parse_head(text: &str) -> Option<TreeHead> {
 pub struct SignedCheckpoint {
     head: TreeHead,
     message: String,
+    has_extensions: bool,
 }
 
 impl SignedCheckpoint {
@@ -125,8 +151,9 @@ impl SignedCheckpoint {
         if checkpoint.origin != *key.name() {
             return Err(Error::Name);
         }
+        let has_extensions = checkpoint.text() != note.text;
         let message = std::str::from_utf8(message).ok().ok_or(Error::Note)?.to_owned();
-        Ok(Self { head: checkpoint.head, message })
+        Ok(Self { head: checkpoint.head, message, has_extensions })
     }
 
     /// Returns the head.
@@ -139,6 +166,12 @@ impl SignedCheckpoint {
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
+    }
+
+    /// Returns whether lines stand below the root: suspicious, for no known log writes any.
+    #[must_use]
+    pub fn has_extensions(&self) -> bool {
+        self.has_extensions
     }
 }
 
@@ -236,21 +269,85 @@ mod tests {
         TreeHead { size, root: decode_hash(ROOT).unwrap() }
     }
 
+    /// One who signs with the key of this number; 0 is the usual one.
+    fn signer(number: u8) -> Arc<dyn Signer> {
+        if number == 0 {
+            return Arc::new(key());
+        }
+        Arc::new(SigningKey::from_seed(key().verifier().name().clone(), [number; 32]))
+    }
+
     #[test]
     fn what_is_signed_opens() {
-        let signed = sign_checkpoint(&key(), &head(7)).unwrap();
+        let signed = sign_checkpoint(&[signer(0)], &head(7)).unwrap();
         assert_eq!(signed.head(), &head(7));
         let text = format!("sumdb.golden.example\n7\n{ROOT}\n\n\u{2014} sumdb.golden.example ");
         assert!(signed.message().starts_with(&text));
         let again = SignedCheckpoint::open(&key().verifier(), signed.message().as_bytes());
         assert_eq!(again, Ok(signed));
-        assert_eq!(sign_head(&key(), &head(7)).unwrap().head(), &head(7));
+        assert_eq!(sign_head(&[signer(0)], &head(7)).unwrap().head(), &head(7));
+    }
+
+    #[test]
+    fn what_two_keys_sign_opens_with_either_and_with_no_third() {
+        let signers = [signer(0), signer(1)];
+        let head = sign_head(&signers, &head(7)).unwrap();
+        let checkpoint = sign_checkpoint(&signers, head.head()).unwrap();
+        for signer in &signers {
+            let (key, bytes) = (signer.verifier(), head.message().as_bytes());
+            assert_eq!(SignedHead::open(&key, bytes), Ok(head.clone()));
+            let bytes = checkpoint.message().as_bytes();
+            assert_eq!(SignedCheckpoint::open(&key, bytes), Ok(checkpoint.clone()));
+        }
+        let third = SignedHead::open(&signer(2).verifier(), head.message().as_bytes());
+        assert!(matches!(third, Err(Error::Unsigned { .. })), "{third:?}");
+        let ids: Vec<_> = Note::parse(head.message().as_bytes())
+            .unwrap()
+            .signatures
+            .iter()
+            .map(|s| s.key_id)
+            .collect();
+        assert_eq!(ids, signers.map(|signer| signer.verifier().id()), "the older key first");
+    }
+
+    #[test]
+    fn signers_are_one_to_a_hundred_of_one_log() {
+        let signers = |count: u8| (0..count).map(signer).collect::<Vec<_>>();
+        assert_eq!(sign_head(&[], &head(7)), Err(Error::Note));
+        assert_eq!(sign_checkpoint(&[], &head(7)), Err(Error::Note));
+        assert!(sign_head(&signers(100), &head(7)).is_ok());
+        assert_eq!(sign_head(&signers(101), &head(7)), Err(Error::Note));
+        let stranger = SigningKey::from_seed(LogName::parse("other.example").unwrap(), [1; 32]);
+        let mixed = [signer(0), Arc::new(stranger)];
+        assert_eq!(sign_checkpoint(&mixed, &head(7)), Err(Error::Name));
+    }
+
+    /// A key service that signs with another key than it says.
+    #[derive(Debug)]
+    struct Confused;
+
+    impl Signer for Confused {
+        fn verifier(&self) -> VerifierKey {
+            key().verifier()
+        }
+
+        fn sign(&self, text: &str) -> Result<Signature, Error> {
+            Ok(Signature { key_id: self.verifier().id(), ..signer(1).sign(text)? })
+        }
+    }
+
+    #[test]
+    fn a_signature_that_does_not_verify_never_leaves() {
+        let signed = sign_head(&[signer(1), Arc::new(Confused)], &head(7));
+        assert!(matches!(signed, Err(Error::Signature { .. })), "{signed:?}");
     }
 
     /// One key signs both; neither may pass for the other.
     #[test]
     fn a_checkpoint_is_no_head_and_a_head_no_checkpoint() {
-        let (checkpoint, head) = (sign_checkpoint(&key(), &head(7)), sign_head(&key(), &head(7)));
+        let signers = [signer(0)];
+        let (checkpoint, head) =
+            (sign_checkpoint(&signers, &head(7)), sign_head(&signers, &head(7)));
         let key = key().verifier();
         let opened = SignedHead::open(&key, checkpoint.unwrap().message().as_bytes());
         assert_eq!(opened, Err(Error::Head));
@@ -261,7 +358,7 @@ mod tests {
     #[test]
     fn a_checkpoint_of_another_log_is_refused() {
         let other = Checkpoint { origin: "other.example".parse().unwrap(), head: head(7) };
-        let message = signed(&key(), other.text()).unwrap();
+        let message = signed(&[signer(0)], other.text()).unwrap();
         let opened = SignedCheckpoint::open(&key().verifier(), message.as_bytes());
         assert_eq!(opened, Err(Error::Name));
     }
@@ -269,7 +366,7 @@ mod tests {
     #[test]
     fn a_changed_checkpoint_is_refused() {
         let message =
-            sign_checkpoint(&key(), &head(7)).unwrap().message().replace("\n7\n", "\n8\n");
+            sign_checkpoint(&[signer(0)], &head(7)).unwrap().message().replace("\n7\n", "\n8\n");
         let opened = SignedCheckpoint::open(&key().verifier(), message.as_bytes());
         assert!(matches!(opened, Err(Error::Signature { .. })), "{opened:?}");
     }
@@ -277,9 +374,14 @@ mod tests {
     #[test]
     fn extensions_are_ignored_and_other_texts_refused() {
         let parse = Checkpoint::parse;
-        let parsed = parse(&format!("a.example\n7\n{ROOT}\nmore\n")).unwrap();
+        let parsed = parse(&format!("a.example\n7\n{ROOT}\nmore\nand more\n")).unwrap();
         assert_eq!(parsed.head, head(7));
         for text in [
+            format!("a.example\n7\n{ROOT}\n\n"),
+            format!("a.example\n7\n{ROOT}\n\nmore\n"),
+            format!("a.example\n7\n{ROOT}\nmore\n\n"),
+            format!("a.example\n7\n{ROOT}\nmore\n\nand more\n"),
+            format!("a.example\n7\n{ROOT}\nmore"),
             String::new(),
             "a.example\n".to_owned(),
             format!("a.example\n7\n{ROOT}"),
@@ -292,6 +394,17 @@ mod tests {
         }
         assert_eq!(parse(&format!("go.sum database tree\n7\n{ROOT}\n")), Err(Error::Name));
         assert_eq!(parse(&format!("\n7\n{ROOT}\n")), Err(Error::Name));
+    }
+
+    #[test]
+    fn extensions_of_a_signed_checkpoint_are_known() {
+        let key = key();
+        for (more, want) in [("", Ok(false)), ("more\n", Ok(true)), ("\n", Err(Error::Head))] {
+            let text = format!("sumdb.golden.example\n7\n{ROOT}\n{more}");
+            let note = Note { signatures: vec![key.sign(&text)], text };
+            let opened = SignedCheckpoint::open(&key.verifier(), note.message().as_bytes());
+            assert_eq!(opened.map(|opened| opened.has_extensions()), want, "{more:?}");
+        }
     }
 
     #[test]

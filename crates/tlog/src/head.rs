@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::hash::Hash;
-use crate::{Error, Note, VerifierKey, decimal};
+use crate::{Error, MAX_PROOF_HASHES, Note, VerifierKey, decimal};
 
 /// Holds the size and root of a checksum database's tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +95,13 @@ pub(crate) fn decode_hash(base64: &str) -> Option<Hash> {
     // 32 bytes are 44 digits; more is not worth decoding.
     let bytes = (base64.len() == 44).then(|| STANDARD.decode(base64).ok()).flatten()?;
     bytes.try_into().ok()
+}
+
+/// The hashes of a proof, one a line; `None` past [`MAX_PROOF_HASHES`].
+pub(crate) fn decode_hashes<'a>(lines: impl Iterator<Item = &'a str>) -> Option<Vec<Hash>> {
+    let hashes: Vec<_> =
+        lines.take(MAX_PROOF_HASHES + 1).map(decode_hash).collect::<Option<_>>()?;
+    (hashes.len() <= MAX_PROOF_HASHES).then_some(hashes)
 }
 
 #[cfg(test)]

@@ -57,6 +57,7 @@ mod proof;
 mod read;
 mod record;
 mod tile;
+mod tlog_proof;
 mod tree;
 
 pub use crate::bundle::{Bundle, MAX_BUNDLE_BYTES};
@@ -74,6 +75,7 @@ pub use crate::proof::{Consistency, Inclusion, MAX_PROOF_HASHES, Proven};
 pub use crate::read::{AuthenticTile, MAX_QUESTIONS, Plan, Question, Reading};
 pub use crate::record::{MAX_RECORD_BYTES, Record, split_data_tile};
 pub use crate::tile::{Tile, TileLevel, new_tiles, tile_of};
+pub use crate::tlog_proof::{MAX_TLOG_PROOF_BYTES, TlogProof};
 pub use crate::tree::Frontier;
 
 use gomod::ModVer;
@@ -159,7 +161,7 @@ pub enum Error {
     /// The tiles that were planned do not answer this, or are not those that were planned.
     #[error("not planned to be read")]
     NotPlanned,
-    /// The text is no bundle.
+    /// The text is no bundle, or no proof that carries its record.
     #[error("malformed bundle")]
     Bundle,
 }

@@ -1,6 +1,6 @@
 //! Records: what a checksum database says of one version.
 
-use gomod::ModVer;
+use gomod::{ModVer, ModulePath, Version};
 
 use crate::Error;
 use crate::hash::{HASH_BYTES, record_hash};
@@ -59,6 +59,15 @@ impl Record {
             zip_h1: zip_h1.to_owned(),
             mod_h1: mod_h1.to_owned(),
         })
+    }
+
+    /// Reads the text of a record, of the version that its first line names: that of the zip.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Record`] when the line names no version; those of [`parse`](Self::parse).
+    pub fn read(text: &str) -> Result<Self, Error> {
+        Self::parse(&module_of(text).ok_or(Error::Record)?, text)
     }
 
     /// Writes the record of `module`: the two lines.
@@ -159,6 +168,14 @@ fn is_h1(hash: &str) -> bool {
     let digits = hash.strip_prefix("h1:").and_then(|base64| base64.strip_suffix('='));
     let is_digit = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/';
     digits.is_some_and(|digits| digits.len() == 43 && digits.bytes().all(is_digit))
+}
+
+/// The module that the first line of a record names: the line of its zip.
+pub(crate) fn module_of(record: &str) -> Option<ModVer> {
+    let mut fields = record.split('\n').next()?.split(' ');
+    let path = ModulePath::parse(fields.next()?).ok()?;
+    let version = Version::parse(fields.next()?).ok()?;
+    ModVer::new(path, version).ok()
 }
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ mod tlog_lookup;
 mod tlog_note;
 #[path = "../../../fuzz/bodies/tlog_plan.rs"]
 mod tlog_plan;
+#[path = "../../../fuzz/bodies/tlog_proof.rs"]
+mod tlog_proof;
 #[path = "../../../fuzz/bodies/tlog_record.rs"]
 mod tlog_record;
 #[path = "../../../fuzz/bodies/tlog_tile.rs"]
@@ -19,6 +21,7 @@ mod tlog_tile;
 
 use proptest::prelude::*;
 
+const PROOF: &[u8] = include_bytes!("../testdata/golden.tlog-proof");
 const BUNDLE: &[u8] = include_bytes!("../testdata/kubectl.bundle");
 
 proptest! {
@@ -73,6 +76,15 @@ proptest! {
         let (start, end) = (cut.min(BUNDLE.len()), (cut + length).min(BUNDLE.len()));
         let altered = [BUNDLE.get(..start), Some(piece.as_bytes()), BUNDLE.get(end..)];
         tlog_bundle::run(&altered.into_iter().flatten().collect::<Vec<_>>().concat());
+    }
+
+    #[test]
+    fn proofs_hold(bytes: Vec<u8>, cut in 0_usize..1000, length in 0_usize..4, piece in "[0-9a-z\n\\PC]{0,3}") {
+        tlog_proof::run(&bytes);
+        tlog_proof::run(PROOF);
+        let (start, end) = (cut.min(PROOF.len()), (cut + length).min(PROOF.len()));
+        let altered = [PROOF.get(..start), Some(piece.as_bytes()), PROOF.get(end..)];
+        tlog_proof::run(&altered.into_iter().flatten().collect::<Vec<_>>().concat());
     }
 }
 

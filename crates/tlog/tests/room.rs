@@ -22,3 +22,5 @@ mod log;
 mod properties;
 #[path = "room/speed.rs"]
 mod speed;
+#[path = "room/tlog_proof.rs"]
+mod tlog_proof;

@@ -70,6 +70,18 @@ pub enum KeptAnswer {
 }
 
 impl Index {
+    /// Removes all kept answers of a module path.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Damaged`.
+    pub async fn forget_answers(&self, path: &ModulePath) -> Result<(), Error> {
+        let forgotten = sqlx::query("DELETE FROM kept WHERE path = $1")
+            .bind(path.as_str())
+            .execute(&self.writer)
+            .await;
+        self.note("forget answers", forgotten).map(drop)
+    }
+
     /// Returns the answer that was last kept, however old. Its age the caller judges.
     ///
     /// # Errors

@@ -28,7 +28,9 @@ pub use index::{Index, Row};
 pub use kept::{
     Kept, KeptAnswer, MAX_ANSWER_BYTES, MAX_KEPT, MAX_NEGATIVE, Mutable, NEGATIVE_LIFETIME,
 };
-pub use log::{Binding, Log, LogHead, LogKind, LogRecord, LogStanding, NewRecord, Placed};
+pub use log::{
+    Binding, KeyState, Log, LogHead, LogKey, LogKind, LogRecord, LogStanding, NewRecord, Placed,
+};
 pub use metrics::Metrics;
 pub use open::{MAX_SET_ASIDE, Opened, set_aside};
 pub use state::{State, SumdbHead};

@@ -3,6 +3,9 @@
 //! Each function that changes something is one transaction, durable on return. What a record's
 //! number is was decided when [`Log::append`] returned; nothing here ever changes it.
 
+mod bindings;
+mod erase;
+mod keys;
 mod rows;
 
 use std::{collections::HashMap, fmt, path::Path, time::Duration};
@@ -11,6 +14,7 @@ use gomod::{ModVer, ModulePath, Version};
 use sqlx::{Sqlite, SqliteConnection, SqlitePool, pool::PoolConnection, sqlite::SqlitePoolOptions};
 use units::Timestamp;
 
+pub use self::keys::{KeyState, LogKey};
 pub use self::rows::{Binding, LogHead, LogKind, LogRecord, LogStanding, NewRecord, Placed};
 use crate::{Error, State};
 
@@ -43,26 +47,31 @@ type RecordColumns = (i64, String, String, Option<String>, Vec<u8>, String, i64)
 type HeadColumns = (i64, Vec<u8>, String, String, i64);
 
 impl State {
-    /// Begins a log with its first head, which is that of the empty tree.
+    /// Begins a log with the keys that sign, and its first head, which is that of the empty tree.
     ///
     /// Returns false, and changes nothing, when there is one of that name.
     ///
     /// # Errors
     /// `Unavailable`, `Damaged`.
-    pub async fn create_log(&self, name: &str, key: &str, first: &LogHead) -> Result<bool, Error> {
+    pub async fn create_log(
+        &self,
+        name: &str,
+        keys: &[LogKey],
+        first: &LogHead,
+    ) -> Result<bool, Error> {
         const QUESTION: &str = "make a log";
         let mut change = begin(&self.pool, QUESTION).await?;
         let made: Option<i64> = sqlx::query_scalar(
-            "INSERT INTO log (name, key, next, integrated, epoch, created)
-             VALUES ($1, $2, 0, 0, 0, $3) ON CONFLICT DO NOTHING RETURNING log",
+            "INSERT INTO log (name, next, integrated, epoch, created)
+             VALUES ($1, 0, 0, 0, $2) ON CONFLICT DO NOTHING RETURNING log",
         )
         .bind(name)
-        .bind(key)
         .bind(first.signed.unix_nanos())
         .fetch_optional(change.connection())
         .await
         .map_err(|error| Error::sql(QUESTION, error))?;
         let Some(id) = made else { return change.undo(QUESTION).await.map(|()| false) };
+        keys::insert(&mut change, id, keys, QUESTION).await?;
         insert_head(&mut change, id, first, QUESTION).await?;
         commit(change, QUESTION).await?;
         Ok(true)
@@ -89,12 +98,12 @@ impl State {
             .fetch_optional(&self.pool)
             .await
             .map_err(|error| Error::sql("find a log", error))?;
-        Ok(id.map(|id| Log { writer: self.pool.clone(), readers: readers(&self.pool), id }))
+        Ok(id.map(|id| Log { writer: self.pool.clone(), readers: self.readers.clone(), id }))
     }
 }
 
-/// Connections that read. A state in memory is its one connection's.
-fn readers(pool: &SqlitePool) -> SqlitePool {
+/// Connections that read, none of them open yet. A state in memory is its one connection's.
+pub(crate) fn readers(pool: &SqlitePool) -> SqlitePool {
     let options = pool.connect_options();
     if options.get_filename() == Path::new(":memory:") {
         return pool.clone();
@@ -111,15 +120,22 @@ impl Log {
     /// `Unavailable`, `Damaged`.
     pub async fn standing(&self) -> Result<LogStanding, Error> {
         const QUESTION: &str = "tell how far the log is";
-        type Columns = (String, i64, i64, i64, Option<String>);
-        let (key, next, integrated, epoch, frozen): Columns =
-            sqlx::query_as("SELECT key, next, integrated, epoch, frozen FROM log WHERE log = $1")
-                .bind(self.id)
-                .fetch_one(&self.readers)
-                .await
-                .map_err(|error| Error::sql(QUESTION, error))?;
+        type Columns = (i64, i64, i64, Option<String>, String, String);
+        // One statement, so that keys and places are of one moment.
+        let rows: Vec<Columns> = sqlx::query_as(
+            "SELECT next, integrated, epoch, frozen, key, state FROM log JOIN log_key USING (log)
+             WHERE log = $1 ORDER BY place",
+        )
+        .bind(self.id)
+        .fetch_all(&self.readers)
+        .await
+        .map_err(|error| Error::sql(QUESTION, error))?;
+        let keys = rows.iter().map(|row| LogKey::read(&row.4, &row.5));
+        let keys = keys.collect::<Option<_>>().ok_or_else(|| Error::nonsense(QUESTION))?;
+        let first = rows.into_iter().next().ok_or_else(|| Error::nonsense(QUESTION))?;
+        let (next, integrated, epoch, frozen, ..) = first;
         Ok(LogStanding {
-            key,
+            keys,
             next: unsigned(next, QUESTION)?,
             integrated: unsigned(integrated, QUESTION)?,
             epoch: unsigned(epoch, QUESTION)?,
@@ -281,23 +297,6 @@ impl Log {
         rows.into_iter().map(|row| record(row).ok_or_else(|| Error::nonsense(QUESTION))).collect()
     }
 
-    /// Returns what a module path was logged as first; `None`: never logged.
-    ///
-    /// # Errors
-    /// `Unavailable`, `Damaged`.
-    pub async fn binding(&self, path: &ModulePath) -> Result<Option<Binding>, Error> {
-        const QUESTION: &str = "tell a module's binding";
-        let bound: Option<String> =
-            sqlx::query_scalar("SELECT bound FROM log_bind WHERE log = $1 AND module = $2")
-                .bind(self.id)
-                .bind(path.as_str())
-                .fetch_optional(&self.readers)
-                .await
-                .map_err(|error| Error::sql(QUESTION, error))?;
-        let parse = |bound: String| Binding::parse(&bound).ok_or_else(|| Error::nonsense(QUESTION));
-        bound.map(parse).transpose()
-    }
-
     /// Returns the newest head of at most `size` records.
     ///
     /// # Errors
@@ -390,30 +389,6 @@ impl Log {
             .execute(change.connection())
             .await;
         done.map(drop).map_err(|error| Error::sql(question, error))
-    }
-
-    /// Binds a path, if it is not bound, and returns what it is bound to.
-    async fn bind(
-        &self,
-        change: &mut Change,
-        path: &ModulePath,
-        wanted: Binding,
-        now: Timestamp,
-    ) -> Result<Binding, Error> {
-        const QUESTION: &str = "bind a module";
-        // Sets what is there already: a conflict that does nothing would return nothing.
-        let bound: String = sqlx::query_scalar(
-            "INSERT INTO log_bind (log, module, bound, seen) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (log, module) DO UPDATE SET bound = bound RETURNING bound",
-        )
-        .bind(self.id)
-        .bind(path.as_str())
-        .bind(wanted.as_str())
-        .bind(now.unix_nanos())
-        .fetch_one(change.connection())
-        .await
-        .map_err(|error| Error::sql(QUESTION, error))?;
-        Binding::parse(&bound).ok_or_else(|| Error::nonsense(QUESTION))
     }
 
     /// Puts a record into its place; false: the version has one.

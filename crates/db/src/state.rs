@@ -5,10 +5,10 @@ use std::{fmt, path::Path};
 use sqlx::{SqlitePool, migrate::Migrator, sqlite::SqliteSynchronous};
 use units::Timestamp;
 
-use crate::{Error, open};
+use crate::{Error, log, open};
 
 /// How far the tables have come: `user_version` of the file, set by the last migration.
-const SCHEMA: i64 = 2;
+const SCHEMA: i64 = 4;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/state");
 
@@ -35,6 +35,8 @@ pub struct SumdbHead {
 #[derive(Clone)]
 pub struct State {
     pub(crate) pool: SqlitePool,
+    /// For questions that wait for no change.
+    pub(crate) readers: SqlitePool,
 }
 
 impl fmt::Debug for State {
@@ -66,7 +68,7 @@ impl State {
             pool.close().await;
             return Err(Error::nonsense("tell its age"));
         }
-        Ok(Self { pool })
+        Ok(Self { readers: log::readers(&pool), pool })
     }
 
     /// Makes a state that lives as long as its clones: for tests.
@@ -79,7 +81,7 @@ impl State {
 
     async fn ready(pool: SqlitePool) -> Result<Self, Error> {
         open::bring_up(&pool, &MIGRATIONS, SCHEMA).await?;
-        Ok(Self { pool })
+        Ok(Self { readers: log::readers(&pool), pool })
     }
 
     /// Returns the newest verified head of a database; `None`: none was ever seen.
@@ -173,8 +175,11 @@ impl State {
         Ok(thawed.map_err(|error| Error::sql("thaw a database", error))?.rows_affected() == 1)
     }
 
-    /// Ends the connection, after what it is doing; later questions are `Unavailable`.
+    /// Ends all connections, those of its logs too, after what they are doing; later questions are
+    /// `Unavailable`. The file is whole by itself then: it can be copied.
     pub async fn close(&self) {
+        self.readers.close().await;
+        // The last one folds the write-ahead log in.
         self.pool.close().await;
     }
 }

@@ -3,6 +3,8 @@
 use gomod::ModVer;
 use units::Timestamp;
 
+use super::LogKey;
+
 /// Where a record came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LogKind {
@@ -73,8 +75,8 @@ impl Binding {
 pub struct NewRecord {
     /// The version.
     pub module: ModVer,
-    /// The text, which may never change.
-    pub text: String,
+    /// The text, which may never change; `None`: erased before the record was restored.
+    pub text: Option<String>,
     /// The hash that it has in the tree.
     pub leaf: [u8; 32],
     /// Where it came from.
@@ -127,8 +129,8 @@ pub struct LogHead {
 /// How far the log is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogStanding {
-    /// The verifier line of its key.
-    pub key: String,
+    /// Its keys, in the order in which they came; at least one.
+    pub keys: Vec<LogKey>,
     /// The number that the next record gets.
     pub next: u64,
     /// The size of its newest signed head.

@@ -200,6 +200,7 @@ pub(crate) fn tail(request: &SumdbRequest) -> String {
         SumdbRequest::Supported => "supported".to_owned(),
         SumdbRequest::Latest => "latest".to_owned(),
         SumdbRequest::Checkpoint => "checkpoint".to_owned(),
+        SumdbRequest::About => "about".to_owned(),
         SumdbRequest::Tile(path) => path.clone(),
         SumdbRequest::Lookup(module) => {
             let (path, version) = (module.path().escaped(), module.version().escaped());

@@ -41,8 +41,8 @@ pub use config::{Config, Mode};
 pub use error::Error;
 pub use metrics::Metrics;
 pub use own::{
-    Binding, Kind, Logged, MAX_BATCH, MAX_QUEUED, OwnError, OwnLog, OwnMetrics, OwnParts,
-    Recovered, Step,
+    Binding, Erasure, Kind, Logged, MAX_BATCH, MAX_QUEUED, OwnError, OwnLog, OwnMetrics, OwnParts,
+    Recovered, Retired, Step, Withheld,
 };
 pub use record::{Mismatch, Record, Verified};
 pub use sumdb::{Access, Asking, Database, Parts, Sumdb};

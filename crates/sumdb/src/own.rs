@@ -16,21 +16,30 @@
 //! is what queued up while the one before it was made durable. Whatever a crash leaves is done again
 //! from the rows, bit by bit the same: signatures are deterministic, and places never change.
 //!
-//! The log is *frozen* when going on could fork it: another key, a database or a store restored from
-//! a backup, tiles that differ. It signs nothing more then and says why; what it said before is
+//! The log is *frozen* when going on could fork it: a key that is missing, a database or a store restored
+//! from a backup, tiles that differ. It signs nothing more then and says why; what it said before is
 //! answered. [`OwnLog::recover`] thaws what can be.
+//!
+//! A record that a person had *erased* ([`OwnLog::erase`]) keeps its place and its leaf; its text, and
+//! every tile of records that would hold it, is withheld.
 //!
 //! Source of all rules: reference sumdb.md, §1, §8 and §10.
 
+mod about;
 mod edge;
+mod entry;
+mod erase;
 mod error;
 mod files;
 mod floor;
+mod keys;
 mod look;
 mod metrics;
 mod publish;
 mod queue;
 mod recover;
+mod redacted;
+mod rotate;
 mod sequence;
 mod serve;
 mod start;
@@ -46,19 +55,24 @@ use tokio::sync::watch;
 use units::Timestamp;
 
 pub use db::{Binding, LogKind as Kind};
+pub use entry::Withheld;
+pub use erase::Erasure;
 pub use error::OwnError;
 pub use metrics::OwnMetrics;
 pub use queue::MAX_QUEUED;
 pub use recover::Recovered;
+pub use rotate::Retired;
 pub use sequence::{MAX_BATCH, Step};
 
-use self::{edge::Edge, files::Files, metrics::Appended, queue::Queue};
+use self::{edge::Edge, files::Files, keys::Keys, metrics::Appended, queue::Queue};
 use crate::Clock;
 
 /// Bytes of full tiles of hashes kept in memory.
 const MAX_TILE_BYTES: u64 = 32 << 20;
 /// Bytes of records kept in memory: about 25,000.
 const MAX_RECORD_BYTES: u64 = 16 << 20;
+/// Paths of a page of [`OwnLog::bound`].
+const BOUND_PAGE: u16 = 1000;
 /// What an entry weighs beside its bytes.
 const ENTRY_BYTES: u64 = 256;
 /// A guess for the tables' first size.
@@ -69,8 +83,9 @@ const EXPECTED_ENTRIES: usize = 1024;
 pub struct OwnParts {
     /// Its name, which clients configure and folders are called by.
     pub name: LogName,
-    /// Who signs; `None`: the key is missing, and the log only answers.
-    pub key: Option<Arc<dyn Signer>>,
+    /// The keys at hand. Which of them sign the state says; while one of those is missing, the log
+    /// only answers.
+    pub signers: Vec<Arc<dyn Signer>>,
     /// Where tiles and the signer's floor are kept.
     pub store: store::Store,
     /// Where places and heads are kept.
@@ -99,8 +114,11 @@ pub struct OwnLog {
 }
 
 struct Inner {
+    /// The newest key that signs.
     verifier: VerifierKey,
-    signer: Option<Arc<dyn Signer>>,
+    keys: Keys,
+    /// Those who sign; none when one of them is missing.
+    signers: Vec<Arc<dyn Signer>>,
     rows: db::Log,
     files: Files,
     clock: Clock,
@@ -157,9 +175,17 @@ impl OwnLog {
     }
 
     /// Returns the key that verifies the log's heads: what clients set GOSUMDB to.
+    ///
+    /// While the key is changed, the new one.
     #[must_use]
     pub fn verifier(&self) -> &VerifierKey {
         &self.inner.verifier
+    }
+
+    /// Returns all keys that sign, the oldest first: two while the key is changed.
+    #[must_use]
+    pub fn verifiers(&self) -> Vec<VerifierKey> {
+        self.inner.keys.signing().cloned().collect()
     }
 
     /// Records a version, and returns when a durable, published head covers the record.
@@ -235,6 +261,21 @@ impl OwnLog {
         self.inner.rows.binding(path).await.map_err(|error| OwnError::database(&error))
     }
 
+    /// Returns module paths that were recorded so first, in order, those behind `after`: a page of
+    /// them, none at the end.
+    ///
+    /// # Errors
+    ///
+    /// [`OwnError::Unavailable`] when the database does not answer.
+    pub async fn bound(
+        &self,
+        to: Binding,
+        after: Option<&ModulePath>,
+    ) -> Result<Vec<ModulePath>, OwnError> {
+        let page = self.inner.rows.bindings(to, after, BOUND_PAGE).await;
+        page.map_err(|error| OwnError::database(&error))
+    }
+
     /// Returns the newest published head.
     #[must_use]
     pub fn head(&self) -> SignedHead {
@@ -251,6 +292,13 @@ impl OwnLog {
     #[must_use]
     pub fn frozen(&self) -> Option<String> {
         self.inner.reason()
+    }
+
+    /// Returns whether [`run`](Self::run) has come to its end, so that nobody makes records here any
+    /// more: it was told to stop, or another process took over.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.inner.queue.has_ended()
     }
 
     /// Returns the log's figures, to be registered.
@@ -314,7 +362,7 @@ impl Logged {
     /// Reads a row.
     fn read(row: db::LogRecord) -> Result<Self, OwnError> {
         let Some(text) = row.text else {
-            return Err(OwnError::Erased { module: row.module });
+            return Err(OwnError::erased(Withheld::Version(row.module)));
         };
         let malformed = |source| OwnError::Malformed { module: row.module.clone(), source };
         let record = Record::parse(&row.module, &text).map_err(malformed)?;

@@ -245,8 +245,9 @@ impl Sumdb {
                     .map_err(|error| Error::Malformed { reason: error.to_string() })?;
                 log.answer_tile(tile, asking).await
             }
-            SumdbRequest::Checkpoint => {
-                // Those of others have another origin, and nobody asks a proxy for them.
+            SumdbRequest::Checkpoint | SumdbRequest::About => {
+                // Checkpoints of others have another origin, and nobody asks a proxy for them; Go's
+                // database says nothing of itself.
                 Err(Error::NotFound { status: 404, text: None })
             }
             SumdbRequest::Supported => {

@@ -12,10 +12,14 @@
 mod append;
 #[path = "own/differential.rs"]
 mod differential;
+#[path = "own/erase.rs"]
+mod erase;
 #[path = "own/kill.rs"]
 mod kill;
 #[path = "own/restore.rs"]
 mod restore;
+#[path = "own/rotate.rs"]
+mod rotate;
 #[path = "own/site.rs"]
 mod site;
 #[path = "own/speed.rs"]

@@ -41,7 +41,7 @@ impl Names {
         let path = module.path().as_str();
         let reserved = reserved(path);
         let of_realm = self.realm.as_ref().map(|realm| realm.find(path).is_some());
-        let private = of_realm == Some(true) || self.private.find(module.path()).is_some();
+        let private = of_realm == Some(true) || self.private.named(module.path()).is_some();
         let is_bad = |kind, why: &str| Standing::Bad(kind, why.to_owned());
         match (private, reserved, of_realm) {
             (true, Reserved::Yes, _) => {

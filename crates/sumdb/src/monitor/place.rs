@@ -6,13 +6,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use outbound::Client;
-use tlog::{HASH_BYTES, Plan, Question, Reading, Tile, TileLevel, TreeHead, VerifierKey};
+use tlog::{
+    HASH_BYTES, MAX_RECORD_BYTES, Plan, Question, Reading, Tile, TileLevel, TreeHead, VerifierKey,
+};
 
 use crate::bases::Bases;
 use crate::{Clock, Database, Error};
 
-/// The most bytes of a data tile: 256 records of 8 KiB. Real ones stay below 64 KiB.
-const MAX_DATA_TILE_BYTES: u64 = 2 << 20;
+/// The most bytes of a data tile: 256 records of the greatest size, each with its empty line.
+pub(super) const MAX_DATA_TILE_BYTES: u64 = 256 * (MAX_RECORD_BYTES as u64 + 1);
+/// The most bytes of a data tile that is fetched beside others. Real ones stay below 64 KiB; larger
+/// ones are fetched again, one at a time.
+pub(super) const MAX_QUICK_BYTES: u64 = 512 << 10;
 /// Upper tiles that are held, so that each batch need not fetch them again: 8 MiB of them.
 const MAX_UPPER_TILES: usize = 1024;
 /// Entries of a full tile.
@@ -35,6 +40,8 @@ pub(super) enum Said {
     Found(Bytes),
     /// 404 or 410.
     Absent(u16),
+    /// An answer that is none: too large, a page for people.
+    Bad(String),
 }
 
 /// A data tile, perhaps wider than it was asked for.
@@ -45,27 +52,20 @@ pub(super) struct DataTile {
 }
 
 /// Why a tree could not be read.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(super) enum Failed {
     /// The head promises a tile that is not there.
+    #[error("it answered {status} for {tile}, which its tree has")]
     Absent { tile: Tile, status: u16 },
+    /// What is served as a tile is none.
+    #[error("{tile} is none: {reason}")]
+    Bad { tile: Tile, reason: String },
     /// Tiles are not those of the head.
+    #[error(transparent)]
     Inconsistent(tlog::Error),
     /// Nothing is said about the log.
+    #[error(transparent)]
     Unreachable(Error),
-}
-
-impl Failed {
-    /// What is wrong with the log; an error when it could not be asked.
-    pub(super) fn what(self) -> Result<String, Error> {
-        match self {
-            Self::Absent { tile, status } => {
-                Ok(format!("it answered {status} for {tile}, which its tree has"))
-            }
-            Self::Inconsistent(error) => Ok(error.to_string()),
-            Self::Unreachable(error) => Err(error),
-        }
-    }
 }
 
 impl Place {
@@ -108,6 +108,7 @@ impl Place {
         match answer.await {
             Ok(body) => Ok(Said::Found(body)),
             Err(outbound::Error::NotFound { status, .. }) => Ok(Said::Absent(status)),
+            Err(outbound::Error::BadBody { reason, .. }) => Ok(Said::Bad(reason)),
             Err(error) => Err(base.told(error)),
         }
     }
@@ -131,11 +132,11 @@ impl Place {
     }
 
     /// Fetches a tile of records; a partial one may have gone when the full one came.
-    pub(super) async fn records(&self, tile: Tile) -> Result<DataTile, Error> {
-        let said = self.ask(&tile.path(), MAX_DATA_TILE_BYTES).await?;
+    pub(super) async fn records(&self, tile: Tile, max_bytes: u64) -> Result<DataTile, Error> {
+        let said = self.ask(&tile.path(), max_bytes).await?;
         if matches!(said, Said::Absent(404)) && !tile.is_full() {
             let full = Tile { width: FULL, ..tile };
-            let whole = self.ask(&full.path(), MAX_DATA_TILE_BYTES).await?;
+            let whole = self.ask(&full.path(), max_bytes).await?;
             if !matches!(whole, Said::Absent(404)) {
                 return Ok(DataTile { tile: full, said: whole });
             }
@@ -185,6 +186,7 @@ impl Place {
         };
         match ask(tile).await? {
             Said::Found(bytes) => Ok(bytes),
+            Said::Bad(reason) => Err(Failed::Bad { tile, reason }),
             Said::Absent(status) if tile.is_full() => Err(Failed::Absent { tile, status }),
             Said::Absent(status) => match ask(Tile { width: FULL, ..tile }).await? {
                 Said::Found(bytes) if bytes.len() >= wanted => Ok(bytes.slice(..wanted)),

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use store::OwnFile;
-use tlog::{Frontier, HASH_BYTES, Tile, TileLevel, TreeHead, node_hash, pack_entries, record_hash};
+use tlog::{Frontier, HASH_BYTES, Tile, TileLevel, TreeHead, node_hash, pack_entries};
+
+use super::entry::{Entry, texts};
+use super::redacted;
 
 type Hash = [u8; HASH_BYTES];
 
@@ -20,7 +23,7 @@ pub(super) const FULL: u16 = 256;
 pub(super) struct Edge {
     size: u64,
     levels: [Arc<Vec<Hash>>; LEVELS as usize],
-    texts: Arc<Vec<Arc<str>>>,
+    records: Arc<Vec<Entry>>,
 }
 
 /// A file of the log, to be written.
@@ -29,20 +32,27 @@ pub(super) type NewFile = (OwnFile, Bytes);
 impl Edge {
     /// The edge of the empty tree.
     pub(super) fn new() -> Self {
-        Self { size: 0, levels: Default::default(), texts: Arc::default() }
+        Self { size: 0, levels: Default::default(), records: Arc::default() }
     }
 
-    /// Puts an edge together from its partial tiles; `None` when they are not those of the size.
+    /// Puts an edge together from its partial tiles; `None` when they are not those of the size, or
+    /// the records not those of the hashes.
     pub(super) fn from_parts(
         size: u64,
         levels: [Vec<Hash>; LEVELS as usize],
-        texts: Vec<Arc<str>>,
+        records: Vec<Entry>,
     ) -> Option<Self> {
         let fits =
             |(level, entries): (u8, &Vec<Hash>)| entries.len() == usize::from(width(size, level));
-        let whole =
-            (0..LEVELS).zip(&levels).all(fits) && texts.len() == usize::from(width(size, 0));
-        whole.then(|| Self { size, levels: levels.map(Arc::new), texts: Arc::new(texts) })
+        let whole = (0..LEVELS).zip(&levels).all(fits);
+        let leaves = levels
+            .first()
+            .is_some_and(|leaves| records.iter().map(Entry::leaf).eq(leaves.iter().copied()));
+        (whole && leaves).then(|| Self {
+            size,
+            levels: levels.map(Arc::new),
+            records: Arc::new(records),
+        })
     }
 
     pub(super) fn size(&self) -> u64 {
@@ -50,15 +60,15 @@ impl Edge {
     }
 
     /// Appends a record and adds the tiles that it completes to `full`.
-    pub(super) fn append(&mut self, text: &Arc<str>, full: &mut Vec<NewFile>) {
-        let mut node = record_hash(text.as_bytes());
-        Arc::make_mut(&mut self.texts).push(Arc::clone(text));
+    pub(super) fn append(&mut self, entry: &Entry, full: &mut Vec<NewFile>) {
+        let mut node = entry.leaf();
+        Arc::make_mut(&mut self.records).push(entry.clone());
         let number = self.size;
         self.size += 1;
-        if self.texts.len() == usize::from(FULL) {
+        if self.records.len() == usize::from(FULL) {
             let data = Tile { level: TileLevel::Data, index: number >> 8, width: FULL };
-            full.extend(records(data, &self.texts));
-            self.texts = Arc::default();
+            full.extend(records(data, &self.records));
+            self.records = Arc::default();
         }
         for (level, entries) in (0..LEVELS).zip(&mut self.levels) {
             let entries = Arc::make_mut(entries);
@@ -85,8 +95,9 @@ impl Edge {
             let tile = self.tile_at(TileLevel::Hashes(level), level, entries.len());
             files.push((OwnFile::Tile(tile), hashes(entries)));
         }
-        if !self.texts.is_empty() && older != self.size {
-            files.extend(records(self.tile_at(TileLevel::Data, 0, self.texts.len()), &self.texts));
+        if !self.records.is_empty() && older != self.size {
+            let data = self.tile_at(TileLevel::Data, 0, self.records.len());
+            files.extend(records(data, &self.records));
         }
         files
     }
@@ -96,7 +107,8 @@ impl Edge {
         Tile { level, index, width: u16::try_from(entries).unwrap_or(FULL) }
     }
 
-    /// Cuts a tile, of the width asked for, out of the edge; `None`: it does not lie there.
+    /// Cuts a tile, of the width asked for, out of the edge; `None`: it does not lie there, or a
+    /// record of it was erased.
     pub(super) fn tile(&self, tile: &Tile) -> Option<Bytes> {
         let number = match tile.level {
             TileLevel::Hashes(level) => level,
@@ -107,7 +119,7 @@ impl Edge {
             return None;
         }
         if tile.is_data() {
-            return Some(data(self.texts.get(..usize::from(tile.width))?));
+            return Some(data(&texts(self.records.get(..usize::from(tile.width))?)?));
         }
         let entries = self.levels.get(usize::from(number))?;
         entries.get(..usize::from(tile.width)).map(hashes)
@@ -166,21 +178,29 @@ pub(super) fn data<T: AsRef<str>>(texts: &[T]) -> Bytes {
     bytes.freeze()
 }
 
-/// A tile of records in both forms.
-fn records(tile: Tile, texts: &[Arc<str>]) -> [NewFile; 2] {
+/// A tile of records in both forms; with an erased one in it, what stays of it.
+fn records(tile: Tile, records: &[Entry]) -> Vec<NewFile> {
+    let Some(texts) = texts(records) else {
+        let stays = redacted::write(tile.index << 8, records);
+        return vec![(OwnFile::Redacted(tile.index), stays)];
+    };
     // No record is too long for a frame: `tlog::Record` has the same bound.
-    let entries = pack_entries(texts).unwrap_or_default();
-    [(OwnFile::Tile(tile), data(texts)), (OwnFile::Entries(tile), entries.into())]
+    let entries = pack_entries(&texts).unwrap_or_default();
+    vec![(OwnFile::Tile(tile), data(&texts)), (OwnFile::Entries(tile), entries.into())]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::collections::HashMap;
-    use tlog::{new_tiles, split_data_tile, split_entries, tile_of};
+    use tlog::{new_tiles, record_hash, split_data_tile, split_entries, tile_of};
 
     fn text(number: u64) -> Arc<str> {
         format!("m v{number} h1:x\n").into()
+    }
+
+    fn entry(number: u64) -> Entry {
+        Entry::Text(text(number))
     }
 
     /// Grows a tree by steps and compares each file and root with the room that knows trees.
@@ -189,7 +209,7 @@ mod tests {
         for &size in sizes {
             let (older, mut files) = (edge.size(), Vec::new());
             for number in older..size {
-                edge.append(&text(number), &mut files);
+                edge.append(&entry(number), &mut files);
                 leaves.push(record_hash(text(number).as_bytes()));
             }
             files.extend(edge.partial(older));
@@ -234,12 +254,15 @@ mod tests {
     fn an_edge_comes_back_from_its_tiles() {
         let mut edge = Edge::new();
         for number in 0..66_000 {
-            edge.append(&text(number), &mut Vec::new());
+            edge.append(&entry(number), &mut Vec::new());
         }
         let levels = edge.levels.clone().map(|entries| entries.to_vec());
-        let again = Edge::from_parts(66_000, levels.clone(), edge.texts.to_vec()).unwrap();
+        let again = Edge::from_parts(66_000, levels.clone(), edge.records.to_vec()).unwrap();
         assert_eq!(again.head(), edge.head());
-        assert!(Edge::from_parts(66_001, levels.clone(), edge.texts.to_vec()).is_none());
+        assert!(Edge::from_parts(66_001, levels.clone(), edge.records.to_vec()).is_none());
+        let mut others = edge.records.to_vec();
+        others[3] = entry(9);
+        assert!(Edge::from_parts(66_000, levels.clone(), others).is_none());
         assert!(Edge::from_parts(66_000, levels, Vec::new()).is_none());
     }
 
@@ -247,7 +270,7 @@ mod tests {
     fn only_what_lies_in_the_edge_is_cut_out_of_it() {
         let mut edge = Edge::new();
         for number in 0..600 {
-            edge.append(&text(number), &mut Vec::new());
+            edge.append(&entry(number), &mut Vec::new());
         }
         let tile = |path: &str| edge.tile(&Tile::parse(path).unwrap());
         assert_eq!(tile("tile/8/0/002.p/88").unwrap().len(), 88 * 32);

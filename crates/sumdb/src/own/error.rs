@@ -5,7 +5,7 @@ use std::error::Error;
 use gomod::{ModVer, ModulePath};
 use tlog::LogName;
 
-use super::{Binding, Logged};
+use super::{Binding, Logged, Withheld};
 
 /// Why our own log did not do what it was asked for.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -34,11 +34,11 @@ pub enum OwnError {
         #[source]
         source: tlog::Error,
     },
-    /// The text of the record was erased: for the client a 410.
-    #[error("the record of {module} was erased")]
+    /// A record was erased: for the client a 410.
+    #[error("{what} was erased by whoever runs this log")]
     Erased {
-        /// The version.
-        module: ModVer,
+        /// What is withheld for it.
+        what: Withheld,
     },
     /// Nothing is signed any more, until a person has looked: for the client a 503.
     #[error("log {log} is frozen: {reason}")]

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::try_join_all;
-use store::{Created, Key, OwnFile, Store, Tag};
+use store::{Created, Key, OwnFile, Staged, Store, Tag};
 use tlog::{HASH_BYTES, LogName, MAX_RECORD_BYTES, Tile, TileLevel, split_data_tile};
 
 use super::OwnError;
 use super::edge::{Edge, FULL, NewFile, width};
+use super::entry::{Entry, Erased};
 
 /// The most bytes of a file: 256 records, each framed by two bytes at most.
 pub(super) const MAX_FILE_BYTES: u64 = 256 * (MAX_RECORD_BYTES as u64 + 2);
@@ -18,6 +19,16 @@ pub(super) const MAX_FILE_BYTES: u64 = 256 * (MAX_RECORD_BYTES as u64 + 2);
 pub(super) struct Files {
     pub(super) store: Store,
     pub(super) name: LogName,
+    /// Records whose text is withheld, wherever it may still lie.
+    pub(super) erased: Erased,
+}
+
+/// A file whose bytes are durable, but which has no name yet. Dropped: it goes away.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    file: OwnFile,
+    bytes: Bytes,
+    staged: Staged,
 }
 
 /// What came of writing files.
@@ -60,22 +71,40 @@ impl Files {
         Ok(Some((bytes, object.tag)))
     }
 
-    /// Writes tiles, all at once; durable on return. One that is there must have the same bytes.
-    pub(super) async fn keep(&self, files: &[NewFile]) -> Result<(), Trouble> {
-        let each = files.iter().map(|(file, bytes)| self.keep_one(*file, bytes));
-        try_join_all(each).await.map(drop)
+    /// Makes the bytes of files durable, all at once. Nobody sees them before they have their names.
+    pub(super) async fn prepare(&self, files: &[NewFile]) -> Result<Vec<Prepared>, OwnError> {
+        try_join_all(files.iter().map(|(file, bytes)| self.prepare_one(*file, bytes.clone()))).await
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the one function that makes the log's tiles")]
-    async fn keep_one(&self, file: OwnFile, bytes: &Bytes) -> Result<(), Trouble> {
+    pub(super) async fn prepare_one(
+        &self,
+        file: OwnFile,
+        bytes: Bytes,
+    ) -> Result<Prepared, OwnError> {
         let failed = |error| OwnError::store(&error);
         let mut staged = self.store.stage().await.map_err(failed)?;
         staged.write(bytes.clone()).await.map_err(failed)?;
-        let key = Key::Own(&self.name, file);
-        match self.store.create(&key, staged).await.map_err(failed)? {
+        staged.sync().await.map_err(failed)?;
+        Ok(Prepared { file, bytes, staged })
+    }
+
+    /// Gives tiles their names, all at once; durable on return. One that is there must have the same
+    /// bytes.
+    pub(super) async fn keep(&self, files: Vec<Prepared>) -> Result<(), Trouble> {
+        try_join_all(files.into_iter().map(|file| self.keep_one(file))).await.map(drop)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one function that makes the log's tiles")]
+    async fn keep_one(&self, file: Prepared) -> Result<(), Trouble> {
+        if let OwnFile::Redacted(index) = file.file {
+            return self.keep_redacted(index, &file.bytes).await;
+        }
+        let failed = |error| OwnError::store(&error);
+        let key = Key::Own(&self.name, file.file);
+        match self.store.create(&key, file.staged).await.map_err(failed)? {
             Created::New(_) => Ok(()),
             Created::Exists(object)
-                if object.bytes(MAX_FILE_BYTES).await.map_err(failed)? == *bytes =>
+                if object.bytes(MAX_FILE_BYTES).await.map_err(failed)? == file.bytes =>
             {
                 Ok(())
             }
@@ -85,21 +114,30 @@ impl Files {
         }
     }
 
-    /// Writes what a crash, or a restored backup, left out; what is there must have the same bytes.
+    /// Writes what a crash, or a restored backup, left out, and what is there with other bytes; that
+    /// goes to the evidence. Only for a tree that was held against all heads.
     pub(super) async fn mend(&self, files: &[NewFile]) -> Result<usize, Trouble> {
         let mut missing = Vec::new();
         for (file, bytes) in files {
-            match self.read(*file).await? {
-                Some(found) if found == *bytes => {}
-                Some(_) => {
-                    let key = Key::Own(&self.name, *file);
-                    let found = format!("{key} holds another part of a tree");
-                    return Err(Trouble::Contradiction(found));
+            match self.read(*file).await {
+                Ok(Some(found)) if found == *bytes => continue,
+                // Grown, or another record was erased since: judged when it is written.
+                Ok(Some(_)) if let OwnFile::Redacted(index) = file => {
+                    self.keep_redacted(*index, bytes).await?;
+                    continue;
                 }
-                None => missing.push((*file, bytes.clone())),
+                Ok(None) => {}
+                Ok(Some(_)) | Err(OwnError::Damaged { .. }) => {
+                    let key = Key::Own(&self.name, *file);
+                    let moved = self.store.quarantine(&key).await;
+                    let moved = moved.map_err(|error| OwnError::store(&error))?;
+                    tracing::warn!("{key} was not of the tree: it is in evidence/{moved:?} now");
+                }
+                Err(error) => return Err(error.into()),
             }
+            missing.push((*file, bytes.clone()));
         }
-        self.keep(&missing).await?;
+        self.keep(self.prepare(&missing).await?).await?;
         Ok(missing.len())
     }
 
@@ -113,6 +151,18 @@ impl Files {
     ) -> Result<Tag, OwnError> {
         let key = Key::Own(&self.name, file);
         let replaced = self.store.replace(&key, bytes, expected).await;
+        replaced.map_err(|error| OwnError::store(&error))
+    }
+
+    /// Sets a file that changes as [`replace`](Self::replace) does, to bytes that are durable.
+    #[expect(clippy::disallowed_methods, reason = "the one function that sets what was prepared")]
+    pub(super) async fn replace_prepared(
+        &self,
+        file: Prepared,
+        expected: &Tag,
+    ) -> Result<Tag, OwnError> {
+        let key = Key::Own(&self.name, file.file);
+        let replaced = self.store.replace_staged(&key, file.staged, Some(expected)).await;
         replaced.map_err(|error| OwnError::store(&error))
     }
 
@@ -148,13 +198,27 @@ impl Files {
             }
         }
         let data = Tile { level: TileLevel::Data, index: size >> 8, width: width(size, 0) };
-        let mut texts = Vec::new();
-        if data.width > 0 {
-            let Some(bytes) = self.tile(data).await? else { return Ok(None) };
-            let Ok(split) = split_data_tile(&bytes, data.width) else { return Ok(None) };
-            texts = split.into_iter().map(Arc::from).collect();
+        let Some(mut records) = self.records(data).await? else { return Ok(None) };
+        for (id, record) in ((data.index << 8)..).zip(&mut records) {
+            // A crash may have left the text in a file.
+            if let Some(gone) = self.erased.at(id) {
+                *record = Entry::Erased(Arc::clone(gone));
+            }
         }
-        Ok(Edge::from_parts(size, levels, texts))
+        Ok(Edge::from_parts(size, levels, records))
+    }
+
+    /// The records of a tile; `None` when it is missing or not as it should be.
+    async fn records(&self, data: Tile) -> Result<Option<Vec<Entry>>, OwnError> {
+        if data.width == 0 {
+            return Ok(Some(Vec::new()));
+        }
+        if let Some(bytes) = self.tile(data).await? {
+            let Ok(texts) = split_data_tile(&bytes, data.width) else { return Ok(None) };
+            return Ok(Some(texts.into_iter().map(|text| Entry::Text(text.into())).collect()));
+        }
+        let stays = self.redacted(data.index).await?;
+        Ok(stays.and_then(|stays| stays.get(..usize::from(data.width)).map(<[Entry]>::to_vec)))
     }
 }
 

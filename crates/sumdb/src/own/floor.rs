@@ -11,7 +11,7 @@ use store::{OwnFile, Tag};
 use tlog::{Consistency, TreeHead};
 
 use super::OwnError;
-use super::files::{Files, Trouble};
+use super::files::{Files, Prepared, Trouble};
 
 /// What a floor begins with; a later format has another number.
 const FIRST_LINE: &str = "signer's floor v1";
@@ -76,7 +76,21 @@ impl HeldFloor {
         Ok(Self { floor, tag })
     }
 
-    /// Raises the floor to a head that is about to be signed; durable on return.
+    /// Prepares the floor that stands when a head is about to be signed.
+    pub(super) async fn prepare(
+        &self,
+        files: &Files,
+        head: &TreeHead,
+    ) -> Result<Prepared, OwnError> {
+        files.prepare_one(OwnFile::Floor, Bytes::from(self.above(head).text())).await
+    }
+
+    fn above(&self, head: &TreeHead) -> Floor {
+        Floor { given: self.floor.signed.clone(), signed: head.clone() }
+    }
+
+    /// Raises the floor to a head that is about to be signed; durable on return. `prepared` was made
+    /// for this head.
     ///
     /// # Errors
     ///
@@ -85,8 +99,8 @@ impl HeldFloor {
     pub(super) async fn raise(
         &mut self,
         files: &Files,
-        head: &TreeHead,
-        proof: &Consistency,
+        prepared: Prepared,
+        (head, proof): (&TreeHead, &Consistency),
     ) -> Result<(), Trouble> {
         let signed = &self.floor.signed;
         if proof.verify(signed, head).is_err() {
@@ -99,7 +113,9 @@ impl HeldFloor {
             // Signed before a crash; the signature will be the same.
             return Ok(());
         }
-        self.set(files, Floor { given: signed.clone(), signed: head.clone() }).await?;
+        let floor = self.above(head);
+        self.tag = files.replace_prepared(prepared, &self.tag).await?;
+        self.floor = floor;
         Ok(())
     }
 
@@ -122,7 +138,8 @@ mod tests {
     }
 
     fn files() -> Files {
-        Files { store: Store::memory(), name: "log.example".parse().unwrap() }
+        let erased = super::super::entry::Erased::default();
+        Files { store: Store::memory(), name: "log.example".parse().unwrap(), erased }
     }
 
     #[test]
@@ -149,10 +166,12 @@ mod tests {
         let mut held = HeldFloor::make(&files, &head(7, 1)).await.unwrap();
         let none = Consistency { hashes: Vec::new() };
         for other in [head(7, 2), head(6, 1), head(8, 1), head(0, 0)] {
-            let raised = held.raise(&files, &other, &none).await;
+            let prepared = held.prepare(&files, &other).await.unwrap();
+            let raised = held.raise(&files, prepared, (&other, &none)).await;
             assert!(matches!(raised, Err(Trouble::Contradiction(_))), "{other:?}");
         }
-        held.raise(&files, &head(7, 1), &none).await.unwrap();
+        let prepared = held.prepare(&files, &head(7, 1)).await.unwrap();
+        held.raise(&files, prepared, (&head(7, 1), &none)).await.unwrap();
         let read = HeldFloor::read(&files).await.unwrap().unwrap();
         assert_eq!(read.floor, Floor { given: head(7, 1), signed: head(7, 1) });
     }

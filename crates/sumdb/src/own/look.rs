@@ -4,7 +4,8 @@ use bytes::Bytes;
 use store::OwnFile;
 use tlog::{Plan, Question, Reading, Tile, TreeHead};
 
-use super::edge::{Edge, FULL, NewFile};
+use super::edge::{self, Edge, FULL, NewFile};
+use super::entry::{Withheld, texts};
 use super::files::cut;
 use super::{Inner, OwnError};
 
@@ -14,6 +15,25 @@ impl Inner {
         match edge.tile(&tile) {
             Some(bytes) => Ok(Some(bytes)),
             None => Ok(self.full(tile).await?.and_then(|full| cut(&full, &tile))),
+        }
+    }
+
+    /// Reads a tile of records that the tree has; one that would hold an erased record is withheld,
+    /// wherever its text may still lie.
+    pub(super) async fn records(&self, edge: &Edge, tile: Tile) -> Result<Option<Bytes>, OwnError> {
+        let withheld = || Err(OwnError::erased(Withheld::Tile(tile)));
+        if self.files.erased.in_tile(&tile) {
+            return withheld();
+        }
+        if let Some(bytes) = self.tile(edge, tile).await? {
+            return Ok(Some(bytes));
+        }
+        // Behind its end a record was erased, so there is no wider file that it is cut from.
+        let stays = self.files.redacted(tile.index).await?.unwrap_or_default();
+        match stays.get(..usize::from(tile.width)).map(texts) {
+            Some(Some(texts)) => Ok(Some(edge::data(&texts))),
+            Some(None) => withheld(),
+            None => Ok(None),
         }
     }
 

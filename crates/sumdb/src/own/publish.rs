@@ -32,20 +32,23 @@ impl Inner {
 
     /// Brings `latest` and `checkpoint` in the store up to the published head, if it is newer.
     pub(super) async fn publish_files(&self) {
-        let frozen = self.frozen.lock().unwrap_or_else(PoisonError::into_inner).is_some();
-        if frozen {
+        if self.reason().is_some() {
             return;
         }
+        if let Err(error) = self.try_publish_files().await {
+            // The next head, or the next start, tries again.
+            tracing::warn!(%error, "a head of {} is not in the store", self.verifier.name());
+        }
+    }
+
+    /// As [`publish_files`](Self::publish_files), and tells what went wrong.
+    pub(super) async fn try_publish_files(&self) -> Result<(), OwnError> {
         let view = self.view();
         let latest = self.publish_file(OwnFile::Latest, view.head.message(), view.head.size());
         let message = view.checkpoint.message();
         let checkpoint = self.publish_file(OwnFile::Checkpoint, message, view.head.size());
-        for done in <[_; 2]>::from(tokio::join!(latest, checkpoint)) {
-            if let Err(error) = done {
-                // The next head, or the next start, tries again.
-                tracing::warn!(%error, "a head of {} is not in the store", self.verifier.name());
-            }
-        }
+        let (latest, checkpoint) = tokio::join!(latest, checkpoint);
+        latest.and(checkpoint)
     }
 
     async fn publish_file(&self, file: OwnFile, message: &str, size: u64) -> Result<(), OwnError> {
@@ -55,19 +58,30 @@ impl Inner {
         if same || held > size {
             return Ok(());
         }
+        // Of one size there are two after a change of keys: the database has the newer one.
+        if held == size && !self.is_kept(file, message, size).await? {
+            return Ok(());
+        }
         let bytes = Bytes::copy_from_slice(message.as_bytes());
         let tag = current.map(|(_bytes, tag)| tag);
         self.files.replace(file, bytes, tag.as_ref()).await.map(drop)
     }
 
-    /// The size of a published head; 0 for what the key did not sign.
+    /// Whether the database holds a head, or its checkpoint, as it is here.
+    async fn is_kept(&self, file: OwnFile, message: &str, size: u64) -> Result<bool, OwnError> {
+        let row = self.rows.head(size).await.map_err(|error| OwnError::database(&error))?;
+        let kept = if file == OwnFile::Checkpoint { row.checkpoint } else { row.note };
+        Ok(kept == message)
+    }
+
+    /// The size of a published head; 0 for what no key of the log signed.
     fn size_of(&self, file: OwnFile, message: &[u8]) -> u64 {
-        let size = match file {
+        let size = self.keys.open(|key| match file {
             OwnFile::Checkpoint => {
-                SignedCheckpoint::open(&self.verifier, message).map(|signed| signed.head().size)
+                SignedCheckpoint::open(key, message).map(|signed| signed.head().size)
             }
-            _ => SignedHead::open(&self.verifier, message).map(|signed| signed.size()),
-        };
+            _ => SignedHead::open(key, message).map(|signed| signed.size()),
+        });
         size.unwrap_or(0)
     }
 

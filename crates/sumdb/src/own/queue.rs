@@ -74,6 +74,11 @@ impl Queue {
         }
     }
 
+    /// Whether nobody would be answered.
+    pub(super) fn has_ended(&self) -> bool {
+        self.state().ended
+    }
+
     /// Lets records queue up again.
     pub(super) fn begin(&self) {
         self.state().ended = false;

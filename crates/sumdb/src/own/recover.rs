@@ -1,17 +1,20 @@
 //! Recovery: database and store made whole from each other, and held against every head.
 
-use std::sync::Arc;
-
-use db::{LogHead, LogStanding, NewRecord};
-use gomod::{ModVer, ModulePath, Version};
+use bytes::Bytes;
+use db::{LogStanding, NewRecord};
+use gomod::ModVer;
 use store::OwnFile;
-use tlog::{Record, split_data_tile};
-use tlog::{SignedHead, Tile, TileLevel, TreeHead, record_hash, sign_checkpoint, sign_head};
+use tlog::{
+    Note, Record, SignedCheckpoint, SignedHead, Tile, TileLevel, TreeHead, VerifierKey,
+    split_data_tile,
+};
 
 use super::edge::{Edge, FULL, NewFile};
+use super::entry::Entry;
 use super::files::{Files, Trouble};
 use super::floor::{Floor, HeldFloor};
-use super::start::first_head;
+use super::keys::{Keys, sign};
+use super::rotate::sign_again;
 use super::{Kind, OwnError, OwnLog, OwnParts};
 
 /// What a recovery found and mended.
@@ -23,50 +26,53 @@ pub struct Recovered {
     pub restored: u64,
     /// How many files the store did not have.
     pub rewritten: u64,
+    /// How many records are erased, those included that an older database still had.
+    pub erased: u64,
+    /// The keys that sign, the oldest first.
+    pub keys: Vec<VerifierKey>,
 }
 
 impl OwnLog {
     /// Makes database and store whole from each other, and thaws the log if every head that is
     /// known to have been given out is one of the tree that results.
     ///
+    /// Which keys sign, the database says; one that is older than the last change of keys, or lost,
+    /// takes them over from the newest head that was published: those at hand that signed it.
+    ///
     /// For a person to ask for, with the log's only sequencer stopped. `kind` says where a record
-    /// came from: the store does not know. Cost: one tile of records in memory, and a second or two
-    /// for each million records. Cut short, it can be asked again.
+    /// came from: the store does not know. `outside` are heads that others have, as they have them:
+    /// clients' `latest`, a monitor's, checkpoints. They are needed when the store has lost what was
+    /// signed: then nothing here tells how far the log was. Nothing is changed before all heads are
+    /// those of one tree. Cost: one tile of records in memory, and a few seconds for each million
+    /// records. Cut short, it can be asked again.
     ///
     /// # Errors
     ///
     /// [`OwnError::Damaged`] when the two contradict each other, or records are lost for which a
-    /// head was given out: such a log cannot go on under its name. [`OwnError::Existence`] without
-    /// the log's key; [`OwnError::Unavailable`] when database or store do not answer.
+    /// head was signed: such a log cannot go on under its name. [`OwnError::Existence`] without
+    /// the log's keys; [`OwnError::Unavailable`] when database or store do not answer.
     pub async fn recover(
         parts: &OwnParts,
+        outside: &[Bytes],
         kind: impl Fn(&ModVer) -> Kind + Sync,
     ) -> Result<Recovered, OwnError> {
-        let signer = parts.signer()?;
-        let database = |error: db::Error| OwnError::database(&error);
-        let name = parts.name.as_str();
-        if parts.state.log(name).await.map_err(database)?.is_none() {
-            let (first, key) = (first_head(signer, parts)?, signer.verifier().to_string());
-            parts.state.create_log(name, &key, &first).await.map_err(database)?;
+        let mut recovery = Recovery::begin(parts).await?;
+        let known = recovery.known_heads(outside).await?;
+        let found = recovery.walk(&known, None::<&Unasked>).await?;
+        recovery.nothing_is_lost(&known, &found.head()).await?;
+        let edge = recovery.walk(&known, Some(&kind)).await?;
+        recovery.finish(&edge).await?;
+        if recovery.scrubs {
+            recovery.rows.scrub().await.map_err(|error| OwnError::database(&error))?;
         }
-        let rows = parts.state.log(name).await.map_err(database)?;
-        let wrong = |problem| OwnError::Existence { log: parts.name.clone(), problem };
-        let rows = rows.ok_or_else(|| wrong("was never made"))?;
-        let epoch = rows.lead().await.map_err(database)?;
-        let standing = rows.standing().await.map_err(database)?;
-        if standing.key != signer.verifier().to_string() {
-            return Err(wrong("has another key"));
-        }
-        let files = parts.files();
-        let mut recovery =
-            Recovery { parts, rows, files, epoch, standing, restored: 0, rewritten: 0 };
-        let known = recovery.known_heads().await?;
-        let edge = recovery.walk(&known, &kind).await?;
-        recovery.finish(&known, &edge).await?;
-        let (restored, rewritten) = (recovery.restored, recovery.rewritten);
-        Ok(Recovered { records: edge.size(), restored, rewritten })
+        let Recovery { restored, rewritten, erased, keys, .. } = recovery;
+        let keys = keys.signing().cloned().collect();
+        Ok(Recovered { records: edge.size(), restored, rewritten, erased, keys })
     }
 }
+
+/// Who says where records came from, when none is written.
+type Unasked = fn(&ModVer) -> Kind;
 
 struct Recovery<'a> {
     parts: &'a OwnParts,
@@ -74,29 +80,69 @@ struct Recovery<'a> {
     files: Files,
     epoch: u64,
     standing: LogStanding,
+    keys: Keys,
+    /// Whether the database lists other keys.
+    changed: bool,
     restored: u64,
     rewritten: u64,
+    erased: u64,
+    /// Whether texts went from the database.
+    scrubs: bool,
 }
 
-/// Heads that the tree must have had.
-struct Known {
-    floor: Option<HeldFloor>,
-    /// Heads that were given out beside those of the database.
-    given: Vec<TreeHead>,
-}
+/// Heads that the tree must have had, beside those of the database.
+struct Known(Vec<TreeHead>);
 
 impl Known {
-    fn signed(&self) -> Option<&TreeHead> {
-        self.floor.as_ref().map(|held| &held.floor.signed)
-    }
-
     /// All that the tree is compared with, when it has the size.
     fn of(&self, size: u64) -> impl Iterator<Item = &TreeHead> {
-        self.given.iter().chain(self.signed()).filter(move |head| head.size == size)
+        self.0.iter().filter(move |head| head.size == size)
     }
 }
 
-impl Recovery<'_> {
+impl<'a> Recovery<'a> {
+    /// Takes the log over, and finds who signs it.
+    async fn begin(parts: &'a OwnParts) -> Result<Self, OwnError> {
+        let database = |error: db::Error| OwnError::database(&error);
+        let (held, files) = (parts.held_keys()?, parts.files());
+        let latest = files.read(OwnFile::Latest).await?;
+        let latest = latest.and_then(|message| Note::parse(&message).ok());
+        let wrong = |problem| OwnError::Existence { log: parts.name.clone(), problem };
+        let mut made = None;
+        let rows =
+            if let Some(rows) = parts.state.log(parts.name.as_str()).await.map_err(database)? {
+                rows
+            } else {
+                let keys = Keys::found(&held, latest.as_ref());
+                let keys = keys.ok_or_else(|| wrong("has another key"))?;
+                parts.make_rows(made.insert(keys)).await?
+            };
+        let epoch = rows.lead().await.map_err(database)?;
+        let standing = rows.standing().await.map_err(database)?;
+        let listed = Keys::read(&standing).ok_or_else(|| parts.damaged("its keys are none"))?;
+        // The database's list counts, unless a newer one signed what was published.
+        let newer = latest.filter(|latest| listed.outdated(&held, latest).is_some());
+        let keys = match newer {
+            Some(latest) => listed.taken_over(&held, &latest),
+            None => made.or_else(|| Some(listed.clone())),
+        };
+        let keys = keys.filter(|keys| keys.signers(parts).is_ok());
+        let keys = keys.ok_or_else(|| wrong("has a key that is not there: restore it first"))?;
+        Ok(Self {
+            parts,
+            rows,
+            files,
+            epoch,
+            standing,
+            changed: keys != listed,
+            keys,
+            restored: 0,
+            rewritten: 0,
+            erased: 0,
+            scrubs: false,
+        })
+    }
+
     fn damaged(&self, reason: String) -> OwnError {
         OwnError::Damaged { log: self.parts.name.clone(), reason }
     }
@@ -111,40 +157,53 @@ impl Recovery<'_> {
         }
     }
 
-    async fn known_heads(&self) -> Result<Known, OwnError> {
+    async fn known_heads(&self, outside: &[Bytes]) -> Result<Known, OwnError> {
         let floor = HeldFloor::read(&self.files).await.map_err(|error| self.trouble(error))?;
-        let mut given: Vec<_> = floor.iter().map(|held| held.floor.given.clone()).collect();
-        if let Some(latest) = self.files.read(OwnFile::Latest).await? {
-            let key = self.parts.signer()?.verifier();
-            let latest = SignedHead::open(&key, &latest);
-            let latest = latest.map_err(|error| self.damaged(format!("latest: {error}")))?;
-            given.push(latest.head().clone());
+        if floor.is_none() && outside.is_empty() {
+            return Err(self.damaged(
+                "the store does not say any more what was signed: name the newest head that \
+                 clients or a monitor have, or retire the log"
+                    .into(),
+            ));
         }
-        Ok(Known { floor, given })
+        let mut known: Vec<_> =
+            floor.into_iter().flat_map(|held| [held.floor.given, held.floor.signed]).collect();
+        let latest = self.files.read(OwnFile::Latest).await?;
+        let heads = latest.iter().map(|latest| ("latest", latest));
+        for (whose, message) in heads.chain(outside.iter().map(|head| ("a head of others", head))) {
+            let head = self.keys.open(|key| open_either(key, message));
+            let foreign = || self.damaged(format!("{whose} is not signed by a key of the log"));
+            known.push(head.ok_or_else(foreign)?);
+        }
+        Ok(Known(known))
     }
 
-    /// Goes through all records, of the store as long as it has any, then of the database.
+    /// Goes through all records, of the database as long as it has any, then of the store. Writes
+    /// what either lacks when `kind` says where records came from; else only looks.
     async fn walk(
         &mut self,
         known: &Known,
-        kind: &(impl Fn(&ModVer) -> Kind + Sync),
+        kind: Option<&(impl Fn(&ModVer) -> Kind + Sync)>,
     ) -> Result<Edge, OwnError> {
         let mut edge = Edge::new();
         let mut heads = Vec::new();
         loop {
             let first = edge.size();
-            let stored = self.stored(first >> 8).await?;
             let rows = self.rows.records(first, FULL).await;
             let rows = rows.map_err(|error| OwnError::database(&error))?;
-            let texts = self.united(first, stored, &rows)?;
-            if texts.is_empty() {
+            let stored = match self.stored(first >> 8).await {
+                // The database has the records, and heads will tell whether they are the right ones.
+                Err(OwnError::Damaged { .. }) if !rows.is_empty() => Vec::new(),
+                stored => stored?,
+            };
+            let entries = self.united(first, stored, &rows)?;
+            if entries.is_empty() {
                 return Ok(edge);
             }
-            self.restore(first, rows.len(), &texts, kind).await?;
-            self.heads(&mut heads, first, first + texts.len() as u64).await?;
-            let (mut files, last) = (Vec::new(), texts.len() < usize::from(FULL));
-            for text in &texts {
-                edge.append(text, &mut files);
+            self.heads(&mut heads, first, first + entries.len() as u64).await?;
+            let (mut files, last) = (Vec::new(), entries.len() < usize::from(FULL));
+            for entry in &entries {
+                edge.append(entry, &mut files);
                 let head = edge.head_if(|size| {
                     heads.iter().any(|head: &TreeHead| head.size == size)
                         || known.of(size).next().is_some()
@@ -153,10 +212,16 @@ impl Recovery<'_> {
                     self.compare(&head, heads.iter().chain(known.of(head.size)))?;
                 }
             }
-            if last {
-                files.extend(edge.partial(0));
+            if let Some(kind) = kind {
+                if last {
+                    files.extend(edge.partial(0));
+                }
+                self.restore(first, rows.len(), &entries, kind).await?;
+                self.erase_again(first, &entries, &rows).await?;
+                self.mend(&files).await?;
+                let redacted = self.files.redact(first >> 8, &entries).await;
+                redacted.map_err(|error| self.trouble(error))?;
             }
-            self.mend(&files).await?;
             if last {
                 return Ok(edge);
             }
@@ -194,41 +259,84 @@ impl Recovery<'_> {
         Ok(())
     }
 
-    /// The records that the store holds of a tile: the full one, else the widest that there is.
-    async fn stored(&self, index: u64) -> Result<Vec<Arc<str>>, OwnError> {
+    /// The records that the store holds of a tile; one that was erased stays so, whatever text is
+    /// left of it.
+    async fn stored(&self, index: u64) -> Result<Vec<Entry>, OwnError> {
+        let (whole, stays) = (self.whole(index).await?, self.files.redacted(index).await?);
+        let stays = stays.unwrap_or_default();
+        let (mut entries, others) =
+            if stays.len() > whole.len() { (stays, whole) } else { (whole, stays) };
+        for (entry, other) in entries.iter_mut().zip(others) {
+            if entry.leaf() != other.leaf() {
+                return Err(self.damaged(format!("tiles of records {index} contradict each other")));
+            }
+            if other.text().is_none() {
+                *entry = other;
+            }
+        }
+        Ok(entries)
+    }
+
+    /// A tile of records as it was before any was erased: the full one, else the widest there is.
+    async fn whole(&self, index: u64) -> Result<Vec<Entry>, OwnError> {
         for width in (1..=FULL).rev() {
             let tile = Tile { level: TileLevel::Data, index, width };
             if let Some(bytes) = self.files.read(OwnFile::Tile(tile)).await? {
                 let texts = split_data_tile(&bytes, width);
                 let texts = texts.map_err(|error| self.damaged(format!("{tile}: {error}")))?;
-                return Ok(texts.into_iter().map(Arc::from).collect());
+                return Ok(texts.into_iter().map(|text| Entry::Text(text.into())).collect());
             }
         }
         Ok(Vec::new())
     }
 
-    /// What store and database say together; where both say something it must be the same.
+    /// What database and store say together. Where they differ the database counts: the heads, some
+    /// of which lie in the store or elsewhere, tell whether it may.
     fn united(
         &self,
         first: u64,
-        stored: Vec<Arc<str>>,
+        stored: Vec<Entry>,
         rows: &[db::LogRecord],
-    ) -> Result<Vec<Arc<str>>, OwnError> {
-        let mut texts = stored;
-        for (number, row) in (0_usize..).zip(rows) {
-            let id = first + number as u64;
-            let differ = || self.damaged(format!("database and store differ in record {id}"));
-            match (texts.get(number), &row.text) {
-                _ if row.id != id => return Err(differ()),
-                (Some(text), _) if record_hash(text.as_bytes()) != row.leaf => return Err(differ()),
-                (Some(_), _) => {}
-                (None, Some(text)) if record_hash(text.as_bytes()) == row.leaf => {
-                    texts.push(Arc::from(text.as_str()));
+    ) -> Result<Vec<Entry>, OwnError> {
+        let mut stored = stored.into_iter();
+        let mut entries = Vec::new();
+        for (id, row) in (first..).zip(rows) {
+            if row.id != id {
+                return Err(self.damaged(format!("record {id} is missing in the database")));
+            }
+            let known = Entry::of_row(row.clone());
+            if known.leaf() != row.leaf {
+                return Err(self.damaged(format!("record {id} has another text than leaf")));
+            }
+            // Erased in the one, left in the other: erased.
+            let erased = stored
+                .next()
+                .filter(|stored| stored.text().is_none() && stored.leaf() == known.leaf());
+            entries.push(erased.unwrap_or(known));
+        }
+        entries.extend(stored);
+        Ok(entries)
+    }
+
+    /// Erases from the database what an older one had the text of again.
+    async fn erase_again(
+        &mut self,
+        first: u64,
+        entries: &[Entry],
+        rows: &[db::LogRecord],
+    ) -> Result<(), OwnError> {
+        let erased = (first..).zip(entries).filter(|(_id, entry)| entry.text().is_none());
+        for (id, _entry) in erased {
+            self.erased += 1;
+            if rows.iter().any(|row| row.id == id && row.text.is_some()) {
+                let erased = self.rows.erase(self.epoch, id).await;
+                if !erased.map_err(|error| OwnError::database(&error))? {
+                    return Err(self.trouble(Trouble::Superseded));
                 }
-                (None, _) => return Err(self.damaged(format!("record {id} has no text"))),
+                self.scrubs = true;
             }
         }
-        Ok(texts)
+        Ok(())
     }
 
     /// Gives the database the records that only the store has.
@@ -236,19 +344,22 @@ impl Recovery<'_> {
         &mut self,
         first: u64,
         have: usize,
-        texts: &[Arc<str>],
+        entries: &[Entry],
         kind: &(impl Fn(&ModVer) -> Kind + Sync),
     ) -> Result<(), OwnError> {
-        let lost = texts.get(have..).unwrap_or_default();
+        let lost = entries.get(have..).unwrap_or_default();
         if lost.is_empty() {
             return Ok(());
         }
         let mut records = Vec::with_capacity(lost.len());
-        for text in lost {
-            let module = module_of(text).filter(|module| Record::parse(module, text).is_ok());
+        for entry in lost {
+            let module = match entry {
+                Entry::Text(text) => Record::read(text).ok().map(|record| record.module().clone()),
+                Entry::Erased(gone) => Some(gone.module.clone()),
+            };
             let module = module.ok_or_else(|| self.damaged("the store holds no record".into()))?;
-            let (leaf, kind) = (record_hash(text.as_bytes()), kind(&module));
-            records.push(NewRecord { module, text: text.to_string(), leaf, kind });
+            let (text, kind) = (entry.text().map(str::to_owned), kind(&module));
+            records.push(NewRecord { module, text, leaf: entry.leaf(), kind });
         }
         let (place, now) = (first + have as u64, self.parts.clock.now());
         let restored = self.rows.restore(self.epoch, place, &records, now).await;
@@ -261,24 +372,38 @@ impl Recovery<'_> {
         Ok(())
     }
 
+    /// Refuses a tree that is smaller than one that was signed.
+    ///
+    /// A head that was signed may have left: places are given before the floor is raised, so without
+    /// its records this is no crash but a restored backup.
+    async fn nothing_is_lost(&self, known: &Known, found: &TreeHead) -> Result<(), OwnError> {
+        let row = self.rows.head(self.standing.integrated).await;
+        let row = row.map_err(|error| OwnError::database(&error))?;
+        let newest = known.0.iter().map(|head| head.size).fold(row.size, u64::max);
+        if newest <= found.size {
+            return Ok(());
+        }
+        Err(self.damaged(format!(
+            "a head of {newest} records was signed and {} records are left: retire the log",
+            found.size
+        )))
+    }
+
     /// Signs the tree that was found, and thaws.
-    async fn finish(&mut self, known: &Known, edge: &Edge) -> Result<(), OwnError> {
+    async fn finish(&mut self, edge: &Edge) -> Result<(), OwnError> {
         let head = edge.head();
         let row = self.rows.head(self.standing.integrated).await;
         let row = row.map_err(|error| OwnError::database(&error))?;
-        let newest = known.given.iter().map(|head| head.size).fold(row.size, u64::max);
-        if newest > head.size {
-            return Err(self.damaged(format!(
-                "a head of {newest} records was given out and {} records are left: retire the log",
-                head.size
-            )));
-        }
-        // Only here may the floor sink: from a head whose tiles were never written, so that it
-        // never left.
         let floor = Floor { given: head.clone(), signed: head.clone() };
         match HeldFloor::read(&self.files).await.map_err(|error| self.trouble(error))? {
             Some(mut found) => found.set(&self.files, floor).await?,
             None => drop(HeldFloor::make(&self.files, &head).await?),
+        }
+        if self.changed {
+            let rows = (&self.rows, self.epoch);
+            if !sign_again(self.parts, rows, &row, &self.keys).await? {
+                return Err(self.trouble(Trouble::Superseded));
+            }
         }
         if row.size < head.size {
             self.keep(&head).await?;
@@ -291,15 +416,9 @@ impl Recovery<'_> {
     }
 
     async fn keep(&self, head: &TreeHead) -> Result<(), OwnError> {
-        let signer = self.parts.signer()?;
-        let refused = |error: tlog::Error| OwnError::Unavailable { reason: error.to_string() };
-        let row = LogHead {
-            size: head.size,
-            root: head.root,
-            note: sign_head(signer, head).map_err(refused)?.message().to_owned(),
-            checkpoint: sign_checkpoint(signer, head).map_err(refused)?.message().to_owned(),
-            signed: self.parts.clock.now(),
-        };
+        let missing = |reason| OwnError::Unavailable { reason };
+        let signers = self.keys.signers(self.parts).map_err(missing)?;
+        let row = sign(&signers, head, self.parts.clock.now())?.row;
         let kept = self.rows.integrate(self.epoch, self.standing.integrated, &row).await;
         if kept.map_err(|error| OwnError::database(&error))? {
             Ok(())
@@ -309,10 +428,8 @@ impl Recovery<'_> {
     }
 }
 
-/// The module that the first line of a record names: the line of its zip.
-fn module_of(record: &str) -> Option<ModVer> {
-    let mut fields = record.split('\n').next()?.split(' ');
-    let path = ModulePath::parse(fields.next()?).ok()?;
-    let version = Version::parse(fields.next()?).ok()?;
-    ModVer::new(path, version).ok()
+/// Opens a head in either form.
+fn open_either(key: &VerifierKey, message: &[u8]) -> Result<TreeHead, tlog::Error> {
+    let head = SignedHead::open(key, message).map(|signed| signed.head().clone());
+    head.or_else(|_| SignedCheckpoint::open(key, message).map(|signed| signed.head().clone()))
 }

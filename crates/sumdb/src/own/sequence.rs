@@ -4,14 +4,16 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::{Arc, PoisonError};
 
-use db::{LogHead, NewRecord, Placed};
+use db::{NewRecord, Placed};
 use store::OwnFile;
-use tlog::{Question, Signer, TreeHead, sign_checkpoint, sign_head};
+use tlog::{Consistency, Question, TreeHead};
 use units::Timestamp;
 
 use super::edge::{Edge, NewFile};
-use super::files::Trouble;
+use super::entry::Entry;
+use super::files::{Prepared, Trouble};
 use super::floor::HeldFloor;
+use super::keys::{self, Keys};
 use super::metrics::Appended;
 use super::queue::Waiting;
 use super::start::{self, RECOVER};
@@ -181,6 +183,17 @@ struct Leader<'a> {
     partial: Vec<OwnFile>,
 }
 
+/// What the tree becomes with some records more: its files are durable, but have no names yet.
+struct Growth {
+    edge: Edge,
+    /// That it begins with the tree that was signed last.
+    proof: Consistency,
+    tiles: Vec<Prepared>,
+    floor: Prepared,
+    full: Vec<OwnFile>,
+    partial: Vec<OwnFile>,
+}
+
 impl<'a> Leader<'a> {
     /// Ends all earlier epochs, and makes and publishes the head over all places there are.
     async fn begin(log: &'a Inner) -> Result<Self, Trouble> {
@@ -190,7 +203,9 @@ impl<'a> Leader<'a> {
         let head = log.rows.head(standing.integrated).await.map_err(database)?;
         let floor = HeldFloor::read(&log.files).await?;
         let raised = floor.as_ref().map(|held| &held.floor);
-        let reason = start::mismatch(&standing, &head, raised, raised);
+        let changed = Keys::read(&standing).as_ref() != Some(&log.keys);
+        let changed = changed.then(|| "its keys were changed: start larder again".to_owned());
+        let reason = changed.or_else(|| start::mismatch(&standing, &head, raised, raised));
         let (None, Some(floor)) = (reason.clone(), floor) else {
             return Err(Trouble::Mismatch(reason.unwrap_or_default()));
         };
@@ -216,12 +231,12 @@ impl<'a> Leader<'a> {
             let count = u16::try_from(MAX_BATCH).unwrap_or(u16::MAX);
             let rows = self.log.rows.records(self.edge.size(), count).await;
             let rows = rows.map_err(|error| OwnError::database(&error))?;
-            let texts: Option<Vec<Arc<str>>> =
-                rows.into_iter().map(|row| row.text.map(Arc::from)).collect();
-            let Some(texts) = texts.filter(|texts| !texts.is_empty()) else {
-                return Err(self.log.is_damaged("a record has no text".into()).into());
-            };
-            self.grow(&texts).await?;
+            let entries: Vec<_> = rows.into_iter().map(Entry::of_row).collect();
+            if entries.is_empty() {
+                return Err(self.log.is_damaged("a record is missing".into()).into());
+            }
+            let growth = self.prepare(&entries).await?;
+            self.grow(growth).await?;
         }
         Ok(())
     }
@@ -233,33 +248,38 @@ impl<'a> Leader<'a> {
         }
         let new = |waiting: &Waiting| NewRecord {
             module: waiting.record.module().clone(),
-            text: waiting.record.text().to_owned(),
+            text: Some(waiting.record.text().to_owned()),
             leaf: waiting.record.hash(),
             kind: waiting.kind,
         };
         let records: Vec<_> = batch.iter().map(new).collect();
+        let mut entries: Vec<_> =
+            batch.iter().map(|waiting| Entry::Text(waiting.record.text().into())).collect();
         let now = self.log.clock.now();
-        // S1. From its commit on the content of these places is final.
+        // S1. From its commit on the content of these places is final. The tiles, in case that all
+        // are new, become durable beside it; they get their names afterwards.
         self.log.at(Step::Place);
-        let placed = self.log.rows.append(self.epoch, &records, now).await;
+        let (placed, growth) =
+            tokio::join!(self.log.rows.append(self.epoch, &records, now), self.prepare(&entries));
         let placed = placed.map_err(|error| OwnError::database(&error))?;
         let placed = placed.ok_or(Trouble::Superseded)?;
-        let is_new = |placed: &Placed| matches!(placed, Placed::New(_));
-        let texts = batch.iter().zip(&placed).filter(|(_waiting, placed)| is_new(placed));
-        let texts: Vec<Arc<str>> =
-            texts.map(|(waiting, _placed)| Arc::from(waiting.record.text())).collect();
-        if !texts.is_empty() {
-            self.grow(&texts).await?;
+        let mut answers = placed.iter();
+        entries.retain(|_entry| matches!(answers.next(), Some(Placed::New(_))));
+        if entries.len() == batch.len() {
+            self.grow(growth?).await?;
+        } else if !entries.is_empty() {
+            let growth = self.prepare(&entries).await?;
+            self.grow(growth).await?;
         }
         Ok(placed.into_iter().map(|placed| (placed, now)).collect())
     }
 
-    /// S2 to S6 for the records that follow the newest head.
-    async fn grow(&mut self, texts: &[Arc<str>]) -> Result<(), Trouble> {
+    /// Makes what the tree becomes with records that follow the newest head. Nobody sees it yet.
+    async fn prepare(&self, entries: &[Entry]) -> Result<Growth, Trouble> {
         let (log, older, mut edge) = (self.log, self.edge.size(), self.edge.clone());
         let mut files = Vec::new();
-        for text in texts {
-            edge.append(text, &mut files);
+        for entry in entries {
+            edge.append(entry, &mut files);
         }
         let full = files.len();
         files.extend(edge.partial(older));
@@ -267,11 +287,23 @@ impl<'a> Leader<'a> {
         let floor = self.floor.floor.signed.size;
         let reading = log.reading(&head, &edge, &files, &[Question::Tree(floor)]).await?;
         let proof = reading.consistency(floor).map_err(|error| log.damaged(&error))?;
+        let (tiles, floor) =
+            tokio::try_join!(log.files.prepare(&files), self.floor.prepare(&log.files, &head))?;
+        let (full, partial) = files.split_at(full);
+        let names = |files: &[NewFile]| files.iter().map(|(file, _bytes)| *file).collect();
+        Ok(Growth { edge, proof, tiles, floor, full: names(full), partial: names(partial) })
+    }
+
+    /// S2 to S6 for what was prepared on top of the newest head.
+    async fn grow(&mut self, growth: Growth) -> Result<(), Trouble> {
+        let log = self.log;
+        let Growth { edge, proof, tiles, floor, full, partial } = growth;
+        let head = edge.head();
         // S2. The floor is raised beside: it says which head is on its way, and its tiles, or their
         // absence, say whether it may have left.
         log.at(Step::Tiles);
-        let raised = self.floor.raise(&log.files, &head, &proof);
-        let (kept, raised) = tokio::join!(log.files.keep(&files), raised);
+        let raised = self.floor.raise(&log.files, floor, (&head, &proof));
+        let (kept, raised) = tokio::join!(log.files.keep(tiles), raised);
         kept?;
         raised?;
         let view = self.sign(&head, edge.clone()).await?;
@@ -279,42 +311,29 @@ impl<'a> Leader<'a> {
         log.at(Step::Publish);
         log.publish(view);
         self.edge = edge;
-        self.supersede(&files, full);
+        self.supersede(&full, partial);
         Ok(())
     }
 
-    /// S3 and S4: signs a head and keeps it. No signature leaves before it is kept.
+    /// S3 and S4: signs a head by all keys and keeps it. No signature leaves before it is kept.
     async fn sign(&self, head: &TreeHead, edge: Edge) -> Result<View, Trouble> {
         let log = self.log;
         log.at(Step::Sign);
-        let missing = || OwnError::Unavailable { reason: "the signing key is missing".into() };
-        let signer: &dyn Signer = &**log.signer.as_ref().ok_or_else(missing)?;
-        let refused = |error: tlog::Error| OwnError::Unavailable { reason: error.to_string() };
-        let note = sign_head(signer, head).map_err(refused)?;
-        let checkpoint = sign_checkpoint(signer, head).map_err(refused)?;
-        let row = LogHead {
-            size: head.size,
-            root: head.root,
-            note: note.message().to_owned(),
-            checkpoint: checkpoint.message().to_owned(),
-            signed: log.clock.now(),
-        };
+        let signed = keys::sign(&log.signers, head, log.clock.now())?;
         log.at(Step::Head);
-        let kept = log.rows.integrate(self.epoch, self.edge.size(), &row).await;
+        let kept = log.rows.integrate(self.epoch, self.edge.size(), &signed.row).await;
         if !kept.map_err(|error| OwnError::database(&error))? {
             return Err(Trouble::Superseded);
         }
         log.metrics.signed();
-        Ok(View { head: note, checkpoint, edge })
+        Ok(View { head: signed.head, checkpoint: signed.checkpoint, edge })
     }
 
-    /// Gives partial tiles away once a published head has the full one. The first `full` of the
-    /// new files are full.
-    fn supersede(&mut self, files: &[NewFile], full: usize) {
-        let (full, partial) = files.split_at(full.min(files.len()));
-        let is_full = |file: &OwnFile| full.iter().any(|(wide, _bytes)| begins(file, wide));
+    /// Gives partial tiles away once a published head has the full one.
+    fn supersede(&mut self, full: &[OwnFile], partial: Vec<OwnFile>) {
+        let is_full = |file: &OwnFile| full.iter().any(|wide| begins(file, wide));
         let gone: Vec<_> = self.partial.extract_if(.., |file| is_full(file)).collect();
-        self.partial.extend(partial.iter().map(|(file, _bytes)| *file));
+        self.partial.extend(partial);
         let mut superfluous = self.log.superfluous.lock().unwrap_or_else(PoisonError::into_inner);
         superfluous.extend(gone);
     }

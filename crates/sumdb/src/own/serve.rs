@@ -1,10 +1,13 @@
 //! What clients, auditors and witnesses ask for. Nobody here waits for the sequencer.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use gomod::ModVer;
-use tlog::{Bundle, Consistency, Proven, Question, Tile, TileLevel, pack_entries, split_data_tile};
+use tlog::{Bundle, Consistency, Inclusion, Proven, Question, Tile, TileLevel, TlogProof};
+use tlog::{pack_entries, split_data_tile};
 
-use super::{OwnError, OwnLog};
+use super::{OwnError, OwnLog, View};
 
 impl OwnLog {
     /// Answers a client's look-up, under a head that covers the record; `None`: not recorded.
@@ -27,11 +30,15 @@ impl OwnLog {
     ///
     /// # Errors
     ///
+    /// [`OwnError::Erased`] for a tile of records that would hold an erased one;
     /// [`OwnError::Unavailable`] when the store does not answer.
     pub async fn tile(&self, tile: Tile) -> Result<Option<Bytes>, OwnError> {
         let view = self.inner.view();
         if !tile.exists_in(view.head.size()) {
             return Ok(None);
+        }
+        if tile.is_data() {
+            return self.inner.records(&view.edge, tile).await;
         }
         self.inner.tile(&view.edge, tile).await
     }
@@ -40,8 +47,7 @@ impl OwnLog {
     ///
     /// # Errors
     ///
-    /// [`OwnError::Unavailable`] when the store does not answer, [`OwnError::Damaged`] when it holds
-    /// something else.
+    /// Those of [`tile`](Self::tile); [`OwnError::Damaged`] when the store holds something else.
     pub async fn entries(&self, index: u64, width: u16) -> Result<Option<Bytes>, OwnError> {
         let data = self.tile(Tile { level: TileLevel::Data, index, width }).await?;
         let Some(data) = data else { return Ok(None) };
@@ -57,6 +63,27 @@ impl OwnLog {
     /// [`OwnError::Erased`]; [`OwnError::Unavailable`] when database or store do not answer,
     /// [`OwnError::Damaged`] when the tiles do not prove it.
     pub async fn prove(&self, module: &ModVer) -> Result<Option<(Proven, Bundle)>, OwnError> {
+        let Some((proven, inclusion, view)) = self.proven(module).await? else { return Ok(None) };
+        let damaged = |error| self.inner.damaged(&error);
+        let bundle = Bundle::new(&proven, &inclusion, &view.head).map_err(damaged)?;
+        Ok(Some((proven, bundle)))
+    }
+
+    /// Proves a record under the newest checkpoint, as C2SP tlog-proof has it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`prove`](Self::prove).
+    pub async fn tlog_proof(&self, module: &ModVer) -> Result<Option<TlogProof>, OwnError> {
+        let Some((proven, inclusion, view)) = self.proven(module).await? else { return Ok(None) };
+        let proof = TlogProof::new(&proven, &inclusion, &view.checkpoint);
+        proof.map(Some).map_err(|error| self.inner.damaged(&error))
+    }
+
+    async fn proven(
+        &self,
+        module: &ModVer,
+    ) -> Result<Option<(Proven, Inclusion, Arc<View>)>, OwnError> {
         let Some(logged) = self.record(module).await? else { return Ok(None) };
         let view = self.inner.view();
         let (head, question) = (view.head.head(), [Question::Leaf(logged.id)]);
@@ -64,8 +91,7 @@ impl OwnLog {
         let damaged = |error| self.inner.damaged(&error);
         let proven = reading.prove(logged.id, logged.record).map_err(damaged)?;
         let inclusion = reading.inclusion(logged.id).map_err(damaged)?;
-        let bundle = Bundle::new(&proven, &inclusion, &view.head).map_err(damaged)?;
-        Ok(Some((proven, bundle)))
+        Ok(Some((proven, inclusion, view)))
     }
 
     /// Proves that the newest tree begins with the one of an older size; `None`: there is no such.

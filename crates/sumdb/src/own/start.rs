@@ -6,15 +6,14 @@ use bytes::Bytes;
 use db::{LogHead, LogStanding};
 use quick_cache::sync::Cache;
 use store::OwnFile;
-use tlog::{
-    Frontier, SignedCheckpoint, SignedHead, Signer, TreeHead, VerifierKey, sign_checkpoint,
-    sign_head,
-};
+use tlog::{Frontier, Note, SignedCheckpoint, SignedHead, TreeHead, VerifierKey};
 use tokio::sync::watch;
 
 use super::edge::Edge;
+use super::entry::Erased;
 use super::files::{Files, Trouble};
 use super::floor::{Floor, HeldFloor};
+use super::keys::{self, Keys};
 use super::queue::Queue;
 use super::{EXPECTED_ENTRIES, Inner, MAX_RECORD_BYTES, MAX_TILE_BYTES, Weight};
 use super::{OwnError, OwnLog, OwnMetrics, OwnParts, View};
@@ -33,29 +32,37 @@ impl OwnLog {
     /// another name or missing; [`OwnError::Unavailable`] when they do not answer.
     pub async fn create(parts: &OwnParts) -> Result<Self, OwnError> {
         let wrong = |problem| OwnError::Existence { log: parts.name.clone(), problem };
-        let signer = parts.signer()?;
-        let database = |error: db::Error| OwnError::database(&error);
+        let held = parts.held_keys()?;
+        Self::is_new(parts).await?;
+        let keys = Keys::found(&held, None).ok_or_else(|| wrong("has no key"))?;
         let files = parts.files();
-        if parts.state.log(parts.name.as_str()).await.map_err(database)?.is_some() {
-            return Err(wrong("exists"));
+        if HeldFloor::read(&files).await.is_ok_and(|floor| floor.is_none()) {
+            HeldFloor::make(&files, &Frontier::new().head()).await?;
         }
-        let first = first_head(signer, parts)?;
-        let empty = TreeHead { size: first.size, root: first.root };
-        match HeldFloor::read(&files).await {
-            // Begun before, and cut short.
-            Ok(Some(held)) if held.floor.signed == empty => {}
-            Ok(None) => drop(HeldFloor::make(&files, &empty).await?),
-            Err(Trouble::Unavailable(error)) => return Err(error),
-            _ => return Err(wrong("has tiles in the store, but is not in the database")),
-        }
-        let key = signer.verifier().to_string();
-        let made = parts.state.create_log(parts.name.as_str(), &key, &first).await;
-        if !made.map_err(database)? {
-            return Err(wrong("exists"));
-        }
+        parts.make_rows(&keys).await?;
         let log = Self::open(parts.clone()).await?;
         log.inner.publish_files().await;
         Ok(log)
+    }
+
+    /// Looks whether a log of that name may be made: before a key is.
+    ///
+    /// # Errors
+    ///
+    /// As of [`create`](Self::create), the key aside.
+    pub async fn is_new(parts: &OwnParts) -> Result<(), OwnError> {
+        let wrong = |problem| Err(OwnError::Existence { log: parts.name.clone(), problem });
+        let rows = parts.state.log(parts.name.as_str()).await;
+        if rows.map_err(|error| OwnError::database(&error))?.is_some() {
+            return wrong("exists");
+        }
+        match HeldFloor::read(&parts.files()).await {
+            Ok(None) => Ok(()),
+            // Begun before, and cut short.
+            Ok(Some(held)) if held.floor.signed == Frontier::new().head() => Ok(()),
+            Err(Trouble::Unavailable(error)) => Err(error),
+            _ => wrong("has tiles in the store, but is not in the database"),
+        }
     }
 
     /// Opens a log that was made. Changes nothing, so it may be opened beside one that runs.
@@ -68,25 +75,19 @@ impl OwnLog {
     /// [`OwnError::Existence`] when it was never made, [`OwnError::Unavailable`] when database or
     /// store do not answer, [`OwnError::Damaged`] when there is no head left to answer under.
     pub async fn open(parts: OwnParts) -> Result<Self, OwnError> {
-        let wrong = |problem| OwnError::Existence { log: parts.name.clone(), problem };
-        let damaged =
-            |reason: &str| OwnError::Damaged { log: parts.name.clone(), reason: reason.into() };
-        let database = |error: db::Error| OwnError::database(&error);
-        let rows = parts.state.log(parts.name.as_str()).await.map_err(database)?;
-        let rows = rows.ok_or_else(|| wrong("was never made: run `larder sumdb init`"))?;
-        let (files, before) = (parts.files(), floor(&parts).await?);
-        let latest = files.read(OwnFile::Latest).await?;
-        let standing = rows.standing().await.map_err(database)?;
-        let head = rows.head(standing.integrated).await.map_err(database)?;
-        let verifier: Result<VerifierKey, _> = standing.key.parse();
-        let verifier = verifier.ok().ok_or_else(|| damaged("its key is none"))?;
-        let published = Published::read(&parts, &verifier, latest, before).await?;
-        let frozen = freezing(&parts, &verifier, &standing, &head, &published);
-        let view = newest(&files, &verifier, &head, published.head).await?;
-        let view = view.ok_or_else(|| damaged("no head has its tiles"))?;
+        let found = Found::read(&parts).await?;
+        let contradiction = found.contradiction(&parts);
+        let (signers, frozen) = match found.keys.signers(&parts) {
+            Ok(signers) => (signers, contradiction),
+            Err(missing) => (Vec::new(), Some(contradiction.unwrap_or(missing))),
+        };
+        let view = found.newest().await?.ok_or_else(|| found.damaged("no head has its tiles"))?;
+        let verifier = found.keys.newest().ok_or_else(|| found.damaged("no key signs"))?.clone();
+        let Found { rows, files, keys, .. } = found;
         let log = Self {
             inner: Arc::new(Inner {
-                signer: parts.key,
+                signers,
+                keys,
                 rows,
                 files,
                 clock: parts.clock,
@@ -110,33 +111,134 @@ impl OwnLog {
 }
 
 impl OwnParts {
-    /// The key, if it is there and the log's.
-    pub(super) fn signer(&self) -> Result<&dyn Signer, OwnError> {
+    /// The keys at hand, if there is one of this name.
+    pub(super) fn held_keys(&self) -> Result<Vec<VerifierKey>, OwnError> {
         let wrong = |problem| OwnError::Existence { log: self.name.clone(), problem };
-        let signer = self.key.as_deref().ok_or_else(|| wrong("has no key"))?;
-        if *signer.verifier().name() == self.name {
-            Ok(signer)
-        } else {
-            Err(wrong("has a key of another name"))
+        match self.held() {
+            held if !held.is_empty() => Ok(held),
+            _ if self.signers.is_empty() => Err(wrong("has no key")),
+            _ => Err(wrong("has a key of another name")),
         }
     }
 
     pub(super) fn files(&self) -> Files {
-        Files { store: self.store.clone(), name: self.name.clone() }
+        Files { store: self.store.clone(), name: self.name.clone(), erased: Erased::default() }
+    }
+
+    pub(super) fn damaged(&self, reason: &str) -> OwnError {
+        OwnError::Damaged { log: self.name.clone(), reason: reason.into() }
+    }
+
+    /// Begins the log in the database, with the head of the empty tree.
+    pub(super) async fn make_rows(&self, keys: &Keys) -> Result<db::Log, OwnError> {
+        let wrong = |problem| OwnError::Existence { log: self.name.clone(), problem };
+        let database = |error: db::Error| OwnError::database(&error);
+        let missing = |reason| OwnError::Unavailable { reason };
+        let signers = keys.signers(self).map_err(missing)?;
+        let first = keys::sign(&signers, &Frontier::new().head(), self.clock.now())?.row;
+        let name = self.name.as_str();
+        if !self.state.create_log(name, &keys.rows(), &first).await.map_err(database)? {
+            return Err(wrong("exists"));
+        }
+        let rows = self.state.log(name).await.map_err(database)?;
+        rows.ok_or_else(|| wrong("was never made"))
     }
 }
 
-/// The head of the empty tree.
-pub(super) fn first_head(signer: &dyn Signer, parts: &OwnParts) -> Result<LogHead, OwnError> {
-    let head = Frontier::new().head();
-    let refused = |error: tlog::Error| OwnError::Unavailable { reason: error.to_string() };
-    Ok(LogHead {
-        size: head.size,
-        root: head.root,
-        note: sign_head(signer, &head).map_err(refused)?.message().to_owned(),
-        checkpoint: sign_checkpoint(signer, &head).map_err(refused)?.message().to_owned(),
-        signed: parts.clock.now(),
-    })
+/// A log as database and store have it.
+pub(super) struct Found {
+    pub(super) rows: db::Log,
+    pub(super) head: LogHead,
+    pub(super) keys: Keys,
+    files: Files,
+    standing: LogStanding,
+    published: Published,
+    /// The keys at hand.
+    held: Vec<VerifierKey>,
+}
+
+impl Found {
+    /// Reads what there is. Changes nothing.
+    pub(super) async fn read(parts: &OwnParts) -> Result<Self, OwnError> {
+        let wrong = |problem| OwnError::Existence { log: parts.name.clone(), problem };
+        let database = |error: db::Error| OwnError::database(&error);
+        let rows = parts.state.log(parts.name.as_str()).await.map_err(database)?;
+        let rows = rows.ok_or_else(|| wrong("was never made: run `larder sumdb init`"))?;
+        let erased = Erased::of_rows(rows.erased().await.map_err(database)?);
+        let (files, before) = (Files { erased, ..parts.files() }, floor(parts).await?);
+        let latest = files.read(OwnFile::Latest).await?;
+        let standing = rows.standing().await.map_err(database)?;
+        let head = rows.head(standing.integrated).await.map_err(database)?;
+        let keys = Keys::read(&standing).ok_or_else(|| parts.damaged("its keys are none"))?;
+        let published = Published::read(parts, latest, before).await?;
+        Ok(Self { rows, head, keys, files, standing, published, held: parts.held() })
+    }
+
+    pub(super) fn damaged(&self, reason: &str) -> OwnError {
+        OwnError::Damaged { log: self.files.name.clone(), reason: reason.into() }
+    }
+
+    /// Whether the store holds the newest head as the database does.
+    pub(super) fn is_published(&self) -> bool {
+        let Published { latest, checkpoint, .. } = &self.published;
+        latest.as_deref() == Some(self.head.note.as_bytes())
+            && checkpoint.as_deref() == Some(self.head.checkpoint.as_bytes())
+    }
+
+    /// Why nothing may be signed, whoever is there to do it.
+    pub(super) fn contradiction(&self, parts: &OwnParts) -> Option<String> {
+        let Self { standing, published, .. } = self;
+        if standing.frozen.is_some() {
+            return standing.frozen.clone();
+        }
+        if let Some(reason) = self.outdated() {
+            return Some(reason);
+        }
+        let latest = published.latest.as_deref().map(|latest| {
+            self.keys.open(|key| SignedHead::open(key, latest)).map(|head| head.size())
+        });
+        match latest {
+            Some(None) => {
+                return Some(format!("the newest head of {} is not signed by its key", parts.name));
+            }
+            Some(Some(ahead)) if ahead > standing.integrated => {
+                return Some(behind(standing, ahead));
+            }
+            _ => {}
+        }
+        match (&published.before, &published.after) {
+            (Ok(before), Ok(after)) => {
+                mismatch(standing, &self.head, before.as_ref(), after.as_ref())
+            }
+            (Err(reason), _) | (_, Err(reason)) => Some(reason.clone()),
+        }
+    }
+
+    /// Why the database is older than the last change of keys.
+    fn outdated(&self) -> Option<String> {
+        let latest = Note::parse(self.published.latest.as_deref()?).ok()?;
+        self.keys.outdated(&self.held, &latest)
+    }
+
+    /// The newest head whose tiles are all there.
+    pub(super) async fn newest(&self) -> Result<Option<View>, OwnError> {
+        let row = open_row(&self.keys, &self.head);
+        let keys = self.keys.signing().chain(&self.held);
+        let published = self.published.open(keys);
+        let mut heads: Vec<_> = row.into_iter().chain(published).collect();
+        if self.outdated().is_some() {
+            // Of two heads of one size, the one that clients of the newer key believe.
+            heads.reverse();
+        }
+        heads.sort_by_key(|(head, _checkpoint)| std::cmp::Reverse(head.size()));
+        for (head, checkpoint) in heads {
+            let edge = self.files.edge(head.size()).await?;
+            if let Some(edge) = edge.filter(|edge| edge.head() == *head.head()) {
+                return Ok(Some(View { head, checkpoint, edge }));
+            }
+        }
+        Ok(None)
+    }
 }
 
 /// What the store says was signed and published.
@@ -146,54 +248,33 @@ pub(super) fn first_head(signer: &dyn Signer, parts: &OwnParts) -> Result<LogHea
 struct Published {
     before: Result<Option<Floor>, String>,
     after: Result<Option<Floor>, String>,
-    /// The newest head, with its checkpoint if that was published too.
-    head: Option<(SignedHead, SignedCheckpoint)>,
-    /// Whether a head is there that the key did not sign.
-    foreign: bool,
+    latest: Option<Bytes>,
+    checkpoint: Option<Bytes>,
 }
 
 impl Published {
     async fn read(
         parts: &OwnParts,
-        key: &VerifierKey,
         latest: Option<Bytes>,
         before: Result<Option<Floor>, String>,
     ) -> Result<Self, OwnError> {
         let after = floor(parts).await?;
-        let checkpoint = parts.files().read(OwnFile::Checkpoint).await?.unwrap_or_default();
-        let opened = latest.as_ref().map(|message: &Bytes| SignedHead::open(key, message));
-        let foreign = matches!(opened, Some(Err(_)));
-        let head = opened.and_then(Result::ok).and_then(|head| {
-            let checkpoint = SignedCheckpoint::open(key, &checkpoint).ok()?;
+        let checkpoint = parts.files().read(OwnFile::Checkpoint).await?;
+        Ok(Self { before, after, latest, checkpoint })
+    }
+
+    /// The newest head with its checkpoint, when one of the keys signed both.
+    fn open<'k>(
+        &self,
+        mut keys: impl Iterator<Item = &'k VerifierKey>,
+    ) -> Option<(SignedHead, SignedCheckpoint)> {
+        let (latest, checkpoint) = (self.latest.as_deref()?, self.checkpoint.as_deref()?);
+        keys.find_map(|key| {
+            let head = SignedHead::open(key, latest).ok()?;
+            let checkpoint = SignedCheckpoint::open(key, checkpoint).ok()?;
             // The two files are written one beside the other.
             (checkpoint.head() == head.head()).then_some((head, checkpoint))
-        });
-        Ok(Self { before, after, head, foreign })
-    }
-}
-
-/// Why nothing may be signed with these parts.
-fn freezing(
-    parts: &OwnParts,
-    verifier: &VerifierKey,
-    standing: &LogStanding,
-    head: &LogHead,
-    published: &Published,
-) -> Option<String> {
-    if standing.frozen.is_some() {
-        return standing.frozen.clone();
-    }
-    let Some(key) = &parts.key else { return Some("its key is missing".into()) };
-    if key.verifier() != *verifier || published.foreign {
-        return Some(format!("its key is not {verifier}, which clients know"));
-    }
-    let ahead = published.head.as_ref().map(|(head, _checkpoint)| head.size());
-    if let Some(ahead) = ahead.filter(|ahead| *ahead > standing.integrated) {
-        return Some(behind(standing, ahead));
-    }
-    match (&published.before, &published.after) {
-        (Ok(before), Ok(after)) => mismatch(standing, head, before.as_ref(), after.as_ref()),
-        (Err(reason), _) | (_, Err(reason)) => Some(reason.clone()),
+        })
     }
 }
 
@@ -245,38 +326,24 @@ pub(super) fn mismatch(
     forked.then(|| format!("two trees of {} records were signed", newest.size))
 }
 
-/// The newest head whose tiles are all there.
-async fn newest(
-    files: &Files,
-    key: &VerifierKey,
-    row: &LogHead,
-    published: Option<(SignedHead, SignedCheckpoint)>,
-) -> Result<Option<View>, OwnError> {
-    let mut heads: Vec<_> = open_row(key, row).into_iter().chain(published).collect();
-    heads.sort_by_key(|(head, _checkpoint)| std::cmp::Reverse(head.size()));
-    for (head, checkpoint) in heads {
-        let edge = files.edge(head.size()).await?;
-        if let Some(edge) = edge.filter(|edge| edge.head() == *head.head()) {
-            return Ok(Some(View { head, checkpoint, edge }));
-        }
+/// A head as the database holds it; `None`: it is not one that the keys signed, each of them.
+fn open_row(keys: &Keys, row: &LogHead) -> Option<(SignedHead, SignedCheckpoint)> {
+    let mut opened = None;
+    for key in keys.signing() {
+        let head = SignedHead::open(key, row.note.as_bytes()).ok()?;
+        let checkpoint = SignedCheckpoint::open(key, row.checkpoint.as_bytes()).ok()?;
+        opened = Some((head, checkpoint));
     }
-    Ok(None)
-}
-
-/// A head as the database holds it; `None`: it is not one that the key signed.
-fn open_row(key: &VerifierKey, row: &LogHead) -> Option<(SignedHead, SignedCheckpoint)> {
-    let head = SignedHead::open(key, row.note.as_bytes()).ok()?;
-    let checkpoint = SignedCheckpoint::open(key, row.checkpoint.as_bytes()).ok()?;
     let as_row = TreeHead { size: row.size, root: row.root };
-    (*head.head() == as_row && *checkpoint.head() == as_row).then_some((head, checkpoint))
+    opened.filter(|(head, checkpoint)| *head.head() == as_row && *checkpoint.head() == as_row)
 }
 
 impl Inner {
     /// What is answered from under a head of the database.
     pub(super) fn view_of(&self, row: &LogHead, edge: Edge) -> Result<View, OwnError> {
-        let opened = open_row(&self.verifier, row);
+        let opened = open_row(&self.keys, row);
         let (head, checkpoint) =
-            opened.ok_or_else(|| self.is_damaged("a head is not signed by its key".into()))?;
+            opened.ok_or_else(|| self.is_damaged("a head is not signed by its keys".into()))?;
         Ok(View { head, checkpoint, edge })
     }
 }

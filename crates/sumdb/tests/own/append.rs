@@ -1,13 +1,14 @@
 //! Recording and answering.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use gomod::ModVer;
 use sumdb::{Binding, Kind, OwnError, OwnLog, Step};
 use tlog::{Bundle, Lookup, Record, SignedCheckpoint, SignedHead, Tile, TileLevel};
 
-use crate::site::{Running, Site, append, assert_extends, audit, grow, h1, memory, module};
+use crate::site::{NAME, Running, Site, append, assert_extends, audit, grow, h1, memory, module};
 
 async fn running() -> Running {
     Running::start(OwnLog::create(&memory().await).await.unwrap())
@@ -87,7 +88,32 @@ async fn a_path_is_private_or_public_for_ever() {
         };
     }
     assert_eq!(log.head().size(), 1);
+    let bound = log.bound(Binding::Private, None).await.unwrap();
+    assert_eq!(bound, [path.path().clone()]);
+    assert_eq!(log.bound(Binding::Private, bound.last()).await.unwrap(), []);
+    assert_eq!(log.bound(Binding::Public, None).await.unwrap(), []);
     running.stop().await;
+}
+
+#[tokio::test]
+async fn a_log_that_another_process_took_over_says_so() {
+    let site = Site::new();
+    let running = site.create().await;
+    append(&running.log, 0).await.unwrap();
+    // As the other process does: it ends the epoch.
+    let state = db::State::open(&site.folder.path().join("db/state.sqlite")).await.unwrap();
+    state.log(NAME).await.unwrap().unwrap().lead().await.unwrap();
+    assert!(!running.log.has_ended());
+    assert!(append(&running.log, 1).await.is_err());
+    let ended = async {
+        while !running.log.has_ended() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), ended).await.unwrap();
+    // What is recorded is recorded.
+    append(&running.log, 0).await.unwrap();
+    state.close().await;
 }
 
 /// Appends of many callers, in batches; one who follows the heads never sees a fork.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::process::Command;
 
+use bytes::Bytes;
 use gomod::ModVer;
 use store::Config;
 use sumdb::{Kind, OwnError, OwnLog};
@@ -62,7 +63,7 @@ async fn an_old_database_over_a_new_store_freezes_and_recovers() {
 /// Recovers, and sees that the log goes on; returns the head after the recovery.
 async fn recover(site: &Site, records: u64, (restored, rewritten): (u64, u64)) -> SignedHead {
     let parts = site.parts().await;
-    let recovered = OwnLog::recover(&parts, private).await.unwrap();
+    let recovered = OwnLog::recover(&parts, &[], private).await.unwrap();
     assert_eq!((recovered.records, recovered.restored), (records, restored));
     assert!(recovered.rewritten >= rewritten, "{recovered:?}");
     let log = OwnLog::open(parts).await.unwrap();
@@ -88,7 +89,7 @@ async fn a_lost_database_is_rebuilt_from_the_store() {
     assert!(matches!(again, Err(OwnError::Existence { .. })), "a second log: {again:?}");
     drop(parts);
     let parts = site.parts().await;
-    let recovered = OwnLog::recover(&parts, private).await.unwrap();
+    let recovered = OwnLog::recover(&parts, &[], private).await.unwrap();
     assert_eq!((recovered.records, recovered.restored), (600, 600));
     let log = OwnLog::open(parts).await.unwrap();
     assert_eq!(log.head(), head, "the same head, bit by bit");
@@ -107,7 +108,7 @@ async fn a_new_database_over_an_old_store_freezes_and_recovers() {
     audit(&running.log).await;
     running.stop().await;
     let parts = site.parts().await;
-    let recovered = OwnLog::recover(&parts, private).await.unwrap();
+    let recovered = OwnLog::recover(&parts, &[], private).await.unwrap();
     assert_eq!((recovered.records, recovered.restored), (600, 0));
     let log = OwnLog::open(parts).await.unwrap();
     assert_eq!((log.frozen(), log.head()), (None, head));
@@ -132,11 +133,67 @@ async fn a_lost_store_is_rewritten_from_the_database() {
     let missing = OwnLog::open(site.parts().await).await;
     assert!(matches!(missing, Err(OwnError::Damaged { .. })), "{missing:?}");
     drop(missing);
-    let recovered = OwnLog::recover(&site.parts().await, private).await.unwrap();
+    // An old database knows no better: only others can say that this was the newest head.
+    let alone = OwnLog::recover(&site.parts().await, &[], private).await;
+    assert!(matches!(alone, Err(OwnError::Damaged { .. })), "{alone:?}");
+    let outside = [Bytes::from(head.message().to_owned())];
+    let recovered = OwnLog::recover(&site.parts().await, &outside, private).await.unwrap();
     assert_eq!((recovered.records, recovered.restored), (600, 0));
     let log = site.open().await;
     assert_eq!((log.frozen(), log.head()), (None, head));
     assert_eq!(audit(&log).await.len(), 600);
+}
+
+/// Tiles, database and `latest` are restored, and only the floor is left of what was signed since.
+#[tokio::test]
+async fn a_head_that_was_signed_is_never_forgotten() {
+    let site = Site::new();
+    let running = site.create().await;
+    grow(&running.log, 300).await;
+    running.stop().await;
+    let (db, data) = (site.back_up("db").await, site.back_up("data").await);
+    let running = Running::start(site.open().await);
+    append(&running.log, 300).await.unwrap();
+    let given = running.log.head();
+    running.stop().await;
+    let floor = site.folder.path().join("data/log/sumdb.golden.example/@/floor");
+    let newest = fs::read(&floor).unwrap();
+    site.restore("db", &db);
+    site.restore("data", &data);
+    fs::write(&floor, newest).unwrap();
+    let reason = site.open().await.frozen().unwrap();
+    assert!(reason.contains("301"), "{reason}");
+    let refused = OwnLog::recover(&site.parts().await, &[], private).await;
+    let Err(OwnError::Damaged { reason, .. }) = &refused else { panic!("{refused:?}") };
+    assert!(reason.contains("301"), "{reason}");
+    // Everything of one backup shows nothing by itself; others know.
+    site.restore("data", &data);
+    assert_eq!(site.open().await.frozen(), None);
+    for head in [given.message(), "no head\n"] {
+        let outside = [Bytes::from(head.to_owned())];
+        let refused = OwnLog::recover(&site.parts().await, &outside, private).await;
+        assert!(matches!(refused, Err(OwnError::Damaged { .. })), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn altered_tiles_are_rewritten_from_the_database() {
+    let (site, _backup) = site("db").await;
+    let head = site.open().await.head();
+    let folder = site.folder.path().join("data/log/sumdb.golden.example/@/tile/8");
+    for tile in ["1/000.p/2", "0/002.p/88", "0/000", "data/001", "data/002.p/88"] {
+        let path = folder.join(tile);
+        let good = fs::read(&path).unwrap();
+        let mut bad = good.clone();
+        bad[9] ^= 1;
+        fs::write(&path, bad).unwrap();
+        let recovered = OwnLog::recover(&site.parts().await, &[], private).await.unwrap();
+        assert_eq!((recovered.records, recovered.restored), (600, 0), "{tile}");
+        assert_eq!(fs::read(&path).unwrap(), good, "{tile}");
+        let log = site.open().await;
+        assert_eq!((log.frozen(), log.head()), (None, head.clone()), "{tile}");
+    }
+    assert!(site.folder.path().join("data/evidence").is_dir());
 }
 
 #[tokio::test]
@@ -148,7 +205,7 @@ async fn records_that_both_lost_end_the_log() {
     fs::remove_dir_all(site.folder.path().join("data/log/sumdb.golden.example/@/tile")).unwrap();
     site.restore("db", &db);
     fs::write(&latest, newest).unwrap();
-    let lost = OwnLog::recover(&site.parts().await, private).await;
+    let lost = OwnLog::recover(&site.parts().await, &[], private).await;
     let Err(OwnError::Damaged { reason, .. }) = &lost else { panic!("{lost:?}") };
     assert!(reason.contains("600"), "{reason}");
 }
@@ -165,7 +222,7 @@ async fn another_history_is_never_signed() {
         let record = tlog::Record::new(&module(number), &h1("zip", 1), &h1("mod", 1)).unwrap();
         let new = db::NewRecord {
             module: module(number),
-            text: record.text().into(),
+            text: Some(record.text().into()),
             leaf: record.hash(),
             kind: Kind::Private,
         };
@@ -179,7 +236,7 @@ async fn another_history_is_never_signed() {
     refused(&running.log, 9000, "older than").await;
     assert_eq!(running.log.head(), given);
     running.stop().await;
-    let refused = OwnLog::recover(&site.parts().await, private).await;
+    let refused = OwnLog::recover(&site.parts().await, &[], private).await;
     assert!(matches!(refused, Err(OwnError::Damaged { .. })), "{refused:?}");
 }
 
@@ -212,14 +269,14 @@ async fn without_its_key_or_with_another_a_log_only_answers() {
     let running = Running::start(OwnLog::create(&parts).await.unwrap());
     grow(&running.log, 5).await;
     running.stop().await;
-    for (key, word) in [(None, "missing"), (Some(key(1)), "not")] {
-        let parts = sumdb::OwnParts { key, ..parts.clone() };
+    for (signers, word) in [(vec![], "missing"), (vec![key(1)], "not")] {
+        let parts = sumdb::OwnParts { signers, ..parts.clone() };
         let running = Running::start(OwnLog::open(parts.clone()).await.unwrap());
         refused(&running.log, 5, word).await;
         assert_eq!(append(&running.log, 4).await.unwrap().id, 4);
         assert!(running.log.lookup(&module(0)).await.unwrap().is_some());
         running.stop().await;
-        let recovered = OwnLog::recover(&parts, private).await;
+        let recovered = OwnLog::recover(&parts, &[], private).await;
         assert!(matches!(recovered, Err(OwnError::Existence { .. })), "{recovered:?}");
     }
     let running = Running::start(OwnLog::open(parts).await.unwrap());

@@ -109,7 +109,9 @@ fn collect(folder: &Path, files: &mut BTreeMap<String, Vec<u8>>) {
         if path.is_dir() {
             collect(&path, files);
         } else {
-            files.insert(path.display().to_string(), fs::read(&path).unwrap());
+            // The write-ahead log of a database may end a moment behind its last handle.
+            let Ok(bytes) = fs::read(&path) else { continue };
+            files.insert(path.display().to_string(), bytes);
         }
     }
 }
@@ -153,7 +155,7 @@ pub(crate) async fn memory() -> OwnParts {
 
 fn of(store: store::Store, state: db::State) -> OwnParts {
     let clock = Clock::new(|| Timestamp::from_unix_secs(1_700_000_000));
-    OwnParts { name: NAME.parse().unwrap(), key: Some(key(0)), store, state, clock }
+    OwnParts { name: NAME.parse().unwrap(), signers: vec![key(0)], store, state, clock }
 }
 
 /// A log and its sequencer.

@@ -5,10 +5,11 @@
 //! ```
 
 use std::io::Write;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use sumdb::OwnLog;
+use sumdb::{OwnLog, Step};
 use units::ByteSize;
 
 use crate::site::{Running, Site, append, grow, module, parts_with};
@@ -74,7 +75,24 @@ async fn durable_records() {
         append(&running.log, number).await.unwrap();
         times.push(begun.elapsed());
     }
+    show("appends, one after the other", times);
+    let steps = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&steps);
+    running.log.observe(move |step| told.lock().unwrap().push((step, Instant::now())));
+    let mut times = Vec::new();
+    for number in 1000..1100 {
+        // Alone: what follows the answer to the one before has ended.
+        tokio::time::sleep(Duration::from_millis(40)).await;
+        let begun = Instant::now();
+        append(&running.log, number).await.unwrap();
+        times.push(begun.elapsed());
+    }
     show("one append alone", times);
+    for pair in [Step::Place, Step::Tiles, Step::Sign, Step::Head, Step::Publish] {
+        let steps = steps.lock().unwrap();
+        let from = steps.windows(2).filter(|both| both[0].0 == pair);
+        show(&format!("  from {pair:?} on"), from.map(|both| both[1].1 - both[0].1).collect());
+    }
     for callers in [8, 64, 256, 1024] {
         let begun = Instant::now();
         let each = (0..callers).map(|caller| {

@@ -32,6 +32,8 @@ var (
 	asking sync.Mutex
 	hashes memory
 	random = rand.New(rand.NewPCG(1, 2))
+	// Numbers of records that were erased.
+	erased = map[int64]bool{}
 )
 
 // memory holds the hashes of a tree as Go numbers them.
@@ -55,6 +57,15 @@ func main() {
 	verifiers := note.VerifierList(verifier)
 	// The client of one developer, who keeps the newest head, but never a cache.
 	config := &ops{vkey: vkey, name: verifier.Name()}
+	for _, id := range os.Args[2:] {
+		number, err := strconv.ParseInt(id, 10, 64)
+		check(err)
+		erased[number] = true
+	}
+	if len(erased) > 0 {
+		remaining(config, verifiers)
+		return
+	}
 	var older []tlog.Tree
 	for _, size := range sizes() {
 		grow(size)
@@ -77,7 +88,8 @@ func main() {
 				tiles := tlog.NewTiles(8, 0, old.N)
 				compare(tiles[random.IntN(len(tiles))])
 			}
-			bundle(verifiers, tree)
+			bundle(verifiers, tree, random.Int64N(tree.N))
+			proof(verifiers, tree, random.Int64N(tree.N))
 		}
 		lookups(config, size)
 		older = append(older, tree)
@@ -85,8 +97,51 @@ func main() {
 	fmt.Printf("checked %d records at %d sizes\n", last, len(older))
 }
 
+// remaining looks at a log of which some records were erased, and at what it grows to.
+func remaining(config *ops, verifiers note.Verifiers) {
+	for _, size := range []int64{700, 701, 768, 1000} {
+		grow(size)
+		tree := head(verifiers)
+		wanted, err := tlog.TreeHash(size, hashes)
+		check(err)
+		assert(tree.N == size && tree.Hash == wanted, "head of %d", size)
+		checkpoint(verifiers, config.name, tree)
+		for _, tile := range tlog.NewTiles(8, 0, size) {
+			compare(tile)
+		}
+		config.cache = map[string][]byte{}
+		client := sumdb.NewClient(config)
+		client.SetTileHeight(8)
+		for id := range size {
+			lines, err := client.Lookup("golden.example/m", "v0.0."+strconv.FormatInt(id, 10))
+			if erased[id] {
+				assert(err != nil, "record %d is looked up", id)
+				for _, path := range []string{"/bundle/", "/proof/"} {
+					_, found := get(path + strconv.FormatInt(id, 10))
+					assert(!found, "%s%d", path, id)
+				}
+				continue
+			}
+			check(err)
+			assert(strings.HasPrefix(text(id), lines[0]+"\n"), "lines of %d: %q", id, lines)
+			bundle(verifiers, tree, id)
+			proof(verifiers, tree, id)
+		}
+	}
+	fmt.Printf("checked %d records of which %d are erased\n", tlogSize(), len(erased))
+}
+
 // sizes returns the sizes at which the log is looked at.
+// sizes are those that change much, and some by chance; with LARDER_LOG_SIZES=all each one there is,
+// which takes the better part of an hour.
 func sizes() []int64 {
+	if os.Getenv("LARDER_LOG_SIZES") == "all" {
+		sizes := make([]int64, last)
+		for at := range sizes {
+			sizes[at] = int64(at) + 1
+		}
+		return sizes
+	}
 	sizes := []int64{1, 2, 3, 4, 5, 7, 8, 9, 255, 256, 257, 511, 512, 513, 65535, 65536, 65537, 65793, last}
 	for range 60 {
 		sizes = append(sizes, 1+random.Int64N(last))
@@ -150,6 +205,18 @@ func compare(tile tlog.Tile) {
 	if tile.L != 0 {
 		return
 	}
+	data := tile
+	data.L = -1
+	path := "/c2sp/tile/entries/" + strings.TrimPrefix(data.Path(), "tile/8/data/")
+	for id := tile.N << 8; id < tile.N<<8+int64(tile.W); id++ {
+		if erased[id] {
+			for _, path := range []string{"/" + data.Path(), path} {
+				_, found := get(path)
+				assert(!found, "%s", path)
+			}
+			return
+		}
+	}
 	var records, entries []byte
 	for id := tile.N << 8; id < tile.N<<8+int64(tile.W); id++ {
 		// Without the number that Go's FormatRecord writes first.
@@ -159,10 +226,7 @@ func compare(tile tlog.Tile) {
 		entries = binary.BigEndian.AppendUint16(entries, uint16(len(text(id))))
 		entries = append(entries, text(id)...)
 	}
-	data := tile
-	data.L = -1
 	assert(bytes.Equal(must("/"+data.Path()), records), "%s", data.Path())
-	path := "/c2sp/tile/entries/" + strings.TrimPrefix(data.Path(), "tile/8/data/")
 	assert(bytes.Equal(must(path), entries), "%s", path)
 }
 
@@ -176,8 +240,7 @@ func extends(old, tree tlog.Tree) {
 }
 
 // bundle checks a proof for offline use: first line, number, hashes, record, note.
-func bundle(verifiers note.Verifiers, tree tlog.Tree) {
-	id := random.Int64N(tree.N)
+func bundle(verifiers note.Verifiers, tree tlog.Tree, id int64) {
 	parts := strings.SplitN(string(must("/bundle/"+strconv.FormatInt(id, 10))), "\n\n", 3)
 	lines := strings.Split(parts[0], "\n")
 	assert(lines[1] == strconv.FormatInt(id, 10), "number of %d", id)
@@ -195,6 +258,26 @@ func bundle(verifiers note.Verifiers, tree tlog.Tree) {
 	check(err)
 	assert(signedTree == tree, "head of bundle %d", id)
 	check(tlog.CheckRecord(proof, tree.N, tree.Hash, id, tlog.RecordHash([]byte(record))))
+}
+
+// proof checks a proof for offline use as C2SP tlog-proof has it.
+func proof(verifiers note.Verifiers, tree tlog.Tree, id int64) {
+	signed, checkpoint, _ := strings.Cut(string(must("/proof/"+strconv.FormatInt(id, 10))), "\n\n")
+	lines := strings.Split(signed, "\n")
+	extra := "extra " + base64.StdEncoding.EncodeToString([]byte(text(id)))
+	index := "index " + strconv.FormatInt(id, 10)
+	assert(slices.Equal(lines[:3], []string{"c2sp.org/tlog-proof@v1", extra, index}), "proof of %d: %q", id, lines)
+	var hashes tlog.RecordProof
+	for _, line := range lines[3:] {
+		hash, err := tlog.ParseHash(line)
+		check(err)
+		hashes = append(hashes, hash)
+	}
+	opened, err := note.Open([]byte(checkpoint), verifiers)
+	check(err)
+	_, rest, _ := strings.Cut(opened.Text, "\n")
+	assert(rest == fmt.Sprintf("%d\n%s\n", tree.N, tree.Hash), "checkpoint of proof %d", id)
+	check(tlog.CheckRecord(hashes, tree.N, tree.Hash, id, tlog.RecordHash([]byte(text(id)))))
 }
 
 // lookups asks as the go command does.

@@ -3,17 +3,17 @@
 //!
 //! The pass goes through the whole store and asks for each version that no database has confirmed.
 //! It can end at any point: what is confirmed is marked in the facts and passed over next time. A
-//! version that a database contradicts is set aside, so that nobody gets it any more. One that cannot
-//! be asked about holds up no other.
-
-use std::sync::atomic::Ordering;
+//! version that a database contradicts, a public one or our own log, is set aside, so that nobody gets
+//! it any more. One that cannot be asked about holds up no other.
 
 use gomod::ModVer;
 use policy::Verification;
-use store::{Found, Key};
+use store::Found;
+use sumdb::OwnError;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
+use crate::aside::{self, Keep};
 use crate::load::{Target, check_again};
 use crate::{Error, Kind, Rooms, facts, own};
 
@@ -21,13 +21,14 @@ use crate::{Error, Kind, Rooms, facts, own};
 /// database does not know now, it will hardly know in a moment.
 const AGAIN: u32 = 60;
 
-/// Versions that failed one after the other, after which a pass asks no more: the database is down,
-/// and each further question might take its time limit. A single one is that version's own trouble.
+/// Versions that failed one after the other, after which a pass asks no more of the public database,
+/// or of our own log: it is down, and each further question might take its time limit. A single one,
+/// and whatever an answer says of a version, is that version's own trouble.
 const MAX_IN_VAIN: u32 = 3;
 
 /// What came of one file, or of a version: of its files the last of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Came {
+pub(crate) enum Came {
     /// Nothing was open.
     Settled,
     /// A database confirmed it, or it is exempt.
@@ -77,24 +78,28 @@ async fn pass(rooms: &Rooms) -> u64 {
 
 async fn try_pass(rooms: &Rooms) -> Result<u64, Error> {
     let mut walk = rooms.store.walk().await?;
-    let (mut confirmed, mut open, mut in_vain) = (0, 0_u64, 0);
+    let (mut confirmed, mut open) = (0, 0_u64);
+    let (mut log_in_vain, mut database_in_vain) = (0, 0);
     while let Some(found) = walk.next().await? {
         let Found::Version { module, go_mod, zip, .. } = found else { continue };
+        let is_ours = rooms.own_log_of(module.path()).is_some();
+        let in_vain = if is_ours { &mut log_in_vain } else { &mut database_in_vain };
         let came = match unconfirmed(rooms, &module, [(Kind::Mod, go_mod), (Kind::Zip, zip)]).await
         {
             Ok(kinds) if kinds.is_empty() => continue,
             // Counted only.
-            Ok(_) if in_vain >= MAX_IN_VAIN => Ok(Came::Open),
+            Ok(_) if *in_vain >= MAX_IN_VAIN => Ok(Came::Open),
             Ok(kinds) => version(rooms, &module, kinds).await,
             Err(error) => Err(error),
         };
         match came {
-            Ok(Came::Settled | Came::Contradicted) => in_vain = 0,
-            Ok(Came::Confirmed) => (confirmed, in_vain) = (confirmed + 1, 0),
+            Ok(Came::Settled | Came::Contradicted) => *in_vain = 0,
+            Ok(Came::Confirmed) => (confirmed, *in_vain) = (confirmed + 1, 0),
             Ok(Came::Open) => open += 1,
             Err(error) => {
                 warn!(module = %module, %error, "{module} is not confirmed yet: {error}");
-                (open, in_vain) = (open + 1, in_vain + 1);
+                open += 1;
+                *in_vain += u32::from(is_down(&error));
             }
         }
     }
@@ -105,6 +110,19 @@ async fn try_pass(rooms: &Rooms) -> Result<u64, Error> {
     Ok(open)
 }
 
+/// Whether whoever was asked answers nobody now, whatever the question.
+fn is_down(error: &Error) -> bool {
+    match error {
+        Error::Own(error) => {
+            matches!(**error, OwnError::Unavailable { .. } | OwnError::Frozen { .. })
+        }
+        Error::Sumdb(error) => {
+            matches!(**error, sumdb::Error::Unavailable { .. } | sumdb::Error::Frozen { .. })
+        }
+        _ => false,
+    }
+}
+
 /// The files of a version that nobody has confirmed; also those that nobody was to be asked about,
 /// as far as that has changed.
 async fn unconfirmed(
@@ -112,12 +130,20 @@ async fn unconfirmed(
     module: &ModVer,
     files: [(Kind, bool); 2],
 ) -> Result<Vec<Kind>, Error> {
-    let known = facts::read(rooms, module).await?;
+    let known = facts::read(&rooms.store, module).await?;
     let may_be_asked = rooms.judge_lookup(module.path()).is_ok();
-    let is_ours = rooms.own_log_of(module.path()).is_some();
+    let own = rooms.own_log_of(module.path());
+    let databases = rooms.sumdb.databases();
+    // A log of ours from before, retired or lost: the one there is now knows nothing of it.
+    let is_retired = |name: &str| {
+        own.is_some_and(|own| own.name().as_str() != name)
+            && !databases.iter().any(|database| database.as_str() == name)
+    };
     let is_open = |verified: &Verification| match verified {
-        Verification::Exempt => may_be_asked || is_ours,
-        Verification::Pending => is_ours,
+        Verification::Exempt => may_be_asked || own.is_some(),
+        Verification::Database { name, .. } => is_retired(name.as_str()),
+        // Ours: to be recorded. Else: to be taken away.
+        Verification::Pending => true,
         verified => verified.is_open(),
     };
     let wanted = files.into_iter().filter(|(kind, present)| {
@@ -127,13 +153,29 @@ async fn unconfirmed(
     Ok(wanted.map(|(kind, _)| kind).collect())
 }
 
-/// Has a private version recorded that was stored before there was a log.
-async fn record(rooms: &Rooms, own: &sumdb::OwnLog, module: &ModVer) -> Result<Came, Error> {
-    match own::log_stored(rooms, own, module).await {
-        Ok(_logged) => Ok(Came::Confirmed),
+/// Holds a private version against its record, or has it recorded: it was stored before there was a
+/// log, or while that could not record.
+async fn record(
+    rooms: &Rooms,
+    own: &sumdb::OwnLog,
+    (module, kinds): (&ModVer, Vec<Kind>),
+) -> Result<Came, Error> {
+    let came = async {
+        if let Some(logged) = own.record(module).await? {
+            return hold(rooms, module, kinds, &rooms.sumdb.recorded_here(own, &logged)).await;
+        }
+        own::log_stored(rooms, own, module).await.map(|_logged| Came::Confirmed)
+    };
+    match came.await {
         // A lone `.mod`, say: it is recorded when the rest is fetched.
         Err(Error::NotHere { .. }) => Ok(Came::Settled),
-        Err(error) => Err(error),
+        // Put back from a backup: nobody gets it.
+        Err(Error::Own(error)) if matches!(*error, OwnError::Erased { .. }) => Ok(Came::Settled),
+        // What differs is set aside.
+        Err(Error::Own(error)) if matches!(*error, OwnError::Conflict { .. }) => {
+            Ok(Came::Contradicted)
+        }
+        came => came,
     }
 }
 
@@ -143,9 +185,14 @@ async fn record(rooms: &Rooms, own: &sumdb::OwnLog, module: &ModVer) -> Result<C
 /// # Errors
 ///
 /// The database cannot be asked, or the store fails.
-async fn version(rooms: &Rooms, module: &ModVer, kinds: Vec<Kind>) -> Result<Came, Error> {
+async fn version(rooms: &Rooms, module: &ModVer, mut kinds: Vec<Kind>) -> Result<Came, Error> {
     if let Some(own) = rooms.own_log_of(module.path()) {
-        return record(rooms, own, module).await;
+        return record(rooms, own, (module, kinds)).await;
+    }
+    let taken = aside::withdraw(rooms, module, Keep::Evidence).await?;
+    kinds.retain(|kind| !taken.contains(kind));
+    if kinds.is_empty() {
+        return Ok(Came::Settled);
     }
     let record = if rooms.judge_lookup(module.path()).is_err() {
         rooms.sumdb.exempt(module)
@@ -159,6 +206,21 @@ async fn version(rooms: &Rooms, module: &ModVer, kinds: Vec<Kind>) -> Result<Cam
             Err(error) => return Err(Error::Sumdb(error.into())),
         }
     };
+    hold(rooms, module, kinds, &record).await
+}
+
+/// Holds stored files of a version against a record: what agrees is marked, what does not is set
+/// aside.
+///
+/// # Errors
+///
+/// The store fails.
+pub(crate) async fn hold(
+    rooms: &Rooms,
+    module: &ModVer,
+    kinds: impl IntoIterator<Item = Kind>,
+    record: &sumdb::Record,
+) -> Result<Came, Error> {
     let mut came = Came::Settled;
     for kind in kinds {
         let target = Target { kind, module: module.clone() };
@@ -182,7 +244,10 @@ async fn file(rooms: &Rooms, target: &Target, record: sumdb::Record) -> Result<C
     };
     let verified = match record.confirm(&checked) {
         Ok(verified) => verified.by().clone(),
-        Err(mismatch) => return set_aside(rooms, target, &mismatch).await,
+        Err(mismatch) => {
+            aside::set_aside(rooms, target, &mismatch).await?;
+            return Ok(Came::Contradicted);
+        }
     };
     facts::update(rooms, module, |facts| {
         let known = facts::of(facts, target.kind).cloned();
@@ -193,29 +258,4 @@ async fn file(rooms: &Rooms, target: &Target, record: sumdb::Record) -> Result<C
     })
     .await;
     Ok(Came::Confirmed)
-}
-
-/// Takes a contradicted file from whoever might ask for it: it lies in `evidence/` from now on, and
-/// the next request fetches the version anew, to be confirmed before anybody gets it.
-async fn set_aside(
-    rooms: &Rooms,
-    target: &Target,
-    mismatch: &sumdb::Mismatch,
-) -> Result<Came, Error> {
-    rooms.metrics.contradicted();
-    let evidence = rooms.store.quarantine(&target.key()).await?.unwrap_or_default();
-    // Counted between the file and its memory: see `Rooms::keep_loaded`.
-    rooms.set_aside.fetch_add(1, Ordering::SeqCst);
-    rooms.shelf.remove(&target.request());
-    if target.kind == Kind::Zip {
-        rooms.ledger.unlisted(&target.module);
-        rooms.store.remove(&Key::ZipHash(&target.module)).await?;
-    }
-    facts::update(rooms, &target.module, |facts| facts::unset(facts, target.kind)).await;
-    error!(
-        module = %target.module, database = %mismatch.database, expected = %mismatch.expected,
-        found = %mismatch.found, evidence = %evidence,
-        "{mismatch}: it was served before and is set aside now"
-    );
-    Ok(Came::Contradicted)
 }

@@ -1,7 +1,7 @@
 //! The facts of a version: read, changed by compare-and-set, never needed for a right answer.
 //!
 //! Facts are written after the file they speak of is durable, so a crash loses facts, never truth: the next load
-//! hashes the file again.
+//! hashes the file again. Only the mark of a file that waits for its record is written before (decision 0009).
 #![expect(
     clippy::disallowed_methods,
     reason = "replaces what follows from module files, never a module file"
@@ -9,8 +9,8 @@
 
 use bytes::Bytes;
 use gomod::ModVer;
-use policy::{Facts, FileFacts};
-use store::Key;
+use policy::{Facts, FileFacts, Verification};
+use store::{Key, Store};
 use tracing::warn;
 use units::Timestamp;
 
@@ -24,12 +24,12 @@ const MAX_TRIES: usize = 8;
 /// # Errors
 ///
 /// The store's own trouble.
-pub(crate) async fn read(rooms: &Rooms, module: &ModVer) -> Result<Facts, Error> {
-    Ok(read_tagged(rooms, module).await?.0)
+pub(crate) async fn read(store: &Store, module: &ModVer) -> Result<Facts, Error> {
+    Ok(read_tagged(store, module).await?.0)
 }
 
-async fn read_tagged(rooms: &Rooms, module: &ModVer) -> Result<(Facts, Option<store::Tag>), Error> {
-    let Some(object) = rooms.store.open(&Key::Facts(module), None).await? else {
+async fn read_tagged(store: &Store, module: &ModVer) -> Result<(Facts, Option<store::Tag>), Error> {
+    let Some(object) = store.open(&Key::Facts(module), None).await? else {
         return Ok((Facts::default(), None));
     };
     let facts = match object.bytes(policy::MAX_FACTS_BYTES as u64).await {
@@ -51,13 +51,18 @@ pub(crate) async fn update(rooms: &Rooms, module: &ModVer, change: impl Fn(&mut 
     }
 }
 
-async fn try_update(
+/// Changes the facts of a version, for whoever cannot go on without.
+///
+/// # Errors
+///
+/// The store's own trouble.
+pub(crate) async fn try_update(
     rooms: &Rooms,
     module: &ModVer,
     change: impl Fn(&mut Facts),
 ) -> Result<(), Error> {
     for _ in 0..MAX_TRIES {
-        let (mut facts, tag) = read_tagged(rooms, module).await?;
+        let (mut facts, tag) = read_tagged(&rooms.store, module).await?;
         change(&mut facts);
         let json = facts.to_json().map_err(|error| Error::fault(error.to_string()))?;
         match rooms.store.replace(&Key::Facts(module), Bytes::from(json), tag.as_ref()).await {
@@ -76,6 +81,11 @@ pub(crate) fn of(facts: &Facts, kind: Kind) -> Option<&FileFacts> {
         Kind::Zip => facts.zip.as_ref(),
         _ => facts.info.as_ref(),
     }
+}
+
+/// Whether a file waits for its record in our own log: it goes to nobody.
+pub(crate) fn is_pending(facts: &Facts, kind: Kind) -> bool {
+    of(facts, kind).is_some_and(|file| file.verified == Some(Verification::Pending))
 }
 
 pub(crate) fn set(facts: &mut Facts, kind: Kind, file: FileFacts) {

@@ -14,7 +14,7 @@ use crate::flights::{self, Landing, Phase, Pilot, Purpose, Watch};
 use crate::load::{Target, load};
 use crate::publish::{Publication, contradiction, publish, publish_info};
 use crate::shelf::{Absent, Entry, Stored};
-use crate::{Answer, Body, Error, Fetching, Kind, Outcome, Rooms, facts, own, zip};
+use crate::{Answer, Body, Error, Fetching, Kind, Outcome, Rooms, erase, facts, own, zip};
 
 /// For how long an outage that one file met is given again without asking: the next request gets its answer at
 /// once, and a repaired source is noticed soon.
@@ -79,6 +79,30 @@ fn remembered(
     }
 }
 
+/// Has a file fetched and stored, unless it is; what it is, the caller learns elsewhere.
+///
+/// # Errors
+///
+/// Why it cannot be had: [`Error::Denied`] for a zip that a rule refuses; what was remembered.
+pub(crate) async fn have(
+    rooms: &Arc<Rooms>,
+    request: Request,
+    limit: Duration,
+) -> Result<(), Error> {
+    let now = rooms.clock.now();
+    if let Some(known) = remembered(rooms, &request, Fetching::Allowed, now) {
+        return known.map(drop);
+    }
+    let mut watch = board(rooms, Purpose::Fetch, request.clone());
+    match watch.progress(limit, &request).await? {
+        Phase::Landed(Ok(landing)) => landed(rooms, &watch, landing, &request).map(drop),
+        Phase::Landed(Err(error)) => Err(error),
+        Phase::Boarding | Phase::Streaming(_) => {
+            Err(Error::fault("a version that is being recorded does not stream"))
+        }
+    }
+}
+
 pub(crate) fn board(rooms: &Arc<Rooms>, purpose: Purpose, request: Request) -> Watch {
     flights::join(rooms, (purpose, request), |pilot| Box::pin(fly(pilot)))
 }
@@ -114,13 +138,7 @@ async fn fly(pilot: Pilot) {
     let Some(target) = Target::of(pilot.request()) else {
         return pilot.land_last(Err(Error::fault("not a file of a version")));
     };
-    // A file whose record is pending is as good as absent, and is not loaded into memory.
-    let found = match own::may_serve(&rooms, &target).await {
-        Ok(true) => loaded(&rooms, &target).await,
-        Ok(false) => Ok(None),
-        Err(error) => Err(error),
-    };
-    match found {
+    match stored(&rooms, &target).await {
         Ok(None) if pilot.may_fetch() => {}
         Ok(entry) => return pilot.land_last(Ok(Landing { entry, outcome: Outcome::Hit })),
         Err(error) => return pilot.land_last(Err(error)),
@@ -138,6 +156,13 @@ async fn fly(pilot: Pilot) {
     }
 }
 
+/// What is stored and may be served.
+async fn stored(rooms: &Rooms, target: &Target) -> Result<Option<Arc<Entry>>, Error> {
+    erase::judge(rooms, &target.module)?;
+    // A file whose record is pending is as good as absent, and is not loaded into memory.
+    if own::may_serve(rooms, target).await? { loaded(rooms, target).await } else { Ok(None) }
+}
+
 /// From the store into memory; `None` also when it was set aside meanwhile.
 async fn loaded(rooms: &Rooms, target: &Target) -> Result<Option<Arc<Entry>>, Error> {
     let before = rooms.set_aside.load(Ordering::SeqCst);
@@ -148,15 +173,18 @@ async fn loaded(rooms: &Rooms, target: &Target) -> Result<Option<Arc<Entry>>, Er
 /// Fetches, judges, releases and publishes.
 async fn fetch(pilot: &Pilot, target: &Target) -> Result<(), Error> {
     let rooms = &pilot.rooms;
+    // An `.info` needs no record: decision 0012.
+    if target.kind != Kind::Info {
+        rooms.judge_log(target.module.path())?;
+    }
+    rooms.judge_binding(target.module.path()).await?;
     if let Some(denial) = rooms.denial(target) {
         return refuse(pilot, target, denial).await;
     }
-    match target.kind {
-        Kind::Zip => zip::fetch(pilot, target).await,
-        Kind::Mod if rooms.own_log_of(target.module.path()).is_some() => {
-            own::fetch_mod(pilot, target).await
-        }
-        Kind::Mod => fetch_mod(pilot, target).await,
+    match (target.kind, rooms.own_log_of(target.module.path())) {
+        (Kind::Zip, _) => zip::fetch(pilot, target).await,
+        (Kind::Mod, Some(own)) => own::fetch_mod(pilot, own, target).await,
+        (Kind::Mod, None) => fetch_mod(pilot, target).await,
         _ => fetch_info(pilot, target).await,
     }
 }
@@ -195,10 +223,21 @@ async fn fetch_mod(pilot: &Pilot, target: &Target) -> Result<(), Error> {
     let source = source(rooms, target).await?;
     let fetched = async { Ok(source.go_mod(&target.module).await?) };
     let (go_mod, record) = recorded(rooms, target, fetched).await?;
+    release_mod(pilot, target, go_mod, record?).await
+}
+
+/// Judges, releases and publishes a `.mod` that was fetched.
+pub(crate) async fn release_mod(
+    pilot: &Pilot,
+    target: &Target,
+    go_mod: upstream::GoMod,
+    record: sumdb::Record,
+) -> Result<(), Error> {
+    let rooms = &pilot.rooms;
     let checked = modzip::Checked::go_mod(&target.module, &go_mod.bytes)
         .map_err(|error| refuse_content(pilot, target, &go_mod.origin, &error))?;
     let body = store::BodyPart::Memory(go_mod.bytes.clone());
-    let verified = confirm(pilot, record?, (&checked, body), (target, &go_mod.origin)).await?;
+    let verified = confirm(pilot, record, (&checked, body), (target, &go_mod.origin)).await?;
     // `.mod` stays open whatever the rules say of the module: graphs need it.
     let pass = policy::Policy::pass_go_mod(&target.module);
     let now = rooms.clock.now();
@@ -239,7 +278,7 @@ pub(crate) async fn stage(rooms: &Rooms, bytes: Bytes) -> Result<store::Staged, 
 
 /// The chain, with the source of this version's other files first.
 pub(crate) async fn source(rooms: &Rooms, target: &Target) -> Result<Arc<dyn Upstream>, Error> {
-    let facts = facts::read(rooms, &target.module).await?;
+    let facts = facts::read(&rooms.store, &target.module).await?;
     Ok(match facts::origin(&facts) {
         Some(origin) => rooms.gate.pinned(&origin),
         None => Arc::clone(&rooms.gate) as Arc<dyn Upstream>,

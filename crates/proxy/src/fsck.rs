@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use db::{Index, Row};
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use gomod::{ModVer, ModulePath, Query};
 use policy::{Facts, FileFacts, Verification};
 use store::{Found, Key, Object, Store, Walk};
@@ -90,12 +90,7 @@ pub async fn fsck(
     progress: &(dyn Fn(&ModVer) + Sync),
 ) -> Result<FsckReport, Error> {
     let fsck = Fsck { store, sumdb, reindex, state: Mutex::default() };
-    let walk = store.walk().await?;
-    let found = stream::unfold(walk, |mut walk: Walk| async move {
-        let next = walk.next().await.transpose()?;
-        Some((next, walk))
-    });
-    let looks = found.map(|found| fsck.look(found, progress));
+    let looks = everything(store).await?.map(|found| fsck.look(found, progress));
     looks.buffer_unordered(CONCURRENT_VERSIONS).try_collect::<()>().await?;
     let State { report, rows, paths } =
         fsck.state.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -103,6 +98,16 @@ pub async fn fsck(
         rebuild(store, index, &rows, &paths).await?;
     }
     Ok(report)
+}
+
+/// All that is stored, one after the other.
+pub(crate) async fn everything(
+    store: &Store,
+) -> Result<impl Stream<Item = Result<Found, store::Error>>, Error> {
+    Ok(stream::unfold(store.walk().await?, |mut walk: Walk| async move {
+        let next = walk.next().await.transpose()?;
+        Some((next, walk))
+    }))
 }
 
 async fn rebuild(
@@ -146,7 +151,7 @@ impl Fsck<'_> {
     }
 
     async fn version(&self, module: &ModVer, files: [(Kind, bool); 3]) -> Result<(), Error> {
-        let known = self.facts(module).await?;
+        let known = facts::read(self.store, module).await?;
         let mut fresh = known.clone();
         let mut row: Option<Row> = None;
         for (kind, _) in files.into_iter().filter(|(_, present)| *present) {
@@ -232,14 +237,6 @@ impl Fsck<'_> {
         }
         self.with(|state| state.report.damage.push(Damage { what: target.to_string(), reason }));
         Ok(())
-    }
-
-    async fn facts(&self, module: &ModVer) -> Result<Facts, Error> {
-        let Some(object) = self.store.open(&Key::Facts(module), None).await? else {
-            return Ok(Facts::default());
-        };
-        let bytes = object.bytes(policy::MAX_FACTS_BYTES as u64).await?;
-        Ok(Facts::from_json(&bytes).unwrap_or_default())
     }
 
     #[expect(clippy::disallowed_methods, reason = "makes again what follows from module files")]

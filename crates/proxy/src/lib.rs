@@ -9,10 +9,13 @@
 //! only with content that `modzip` checked, `sumdb` confirmed and `policy` let pass.
 
 mod answer;
+mod aside;
+mod bindings;
 mod clock;
 mod config;
 mod confirm;
 mod drift;
+mod erase;
 mod error;
 mod facts;
 mod fill;
@@ -39,12 +42,15 @@ use gomod::{ModulePath, Query, Request};
 use units::Timestamp;
 
 pub use answer::{Answer, Body, Kind, LiveParts, Outcome, Validators};
+pub use bindings::keep_private;
 pub use clock::Clock;
 pub use config::Config;
 pub use drift::Drifts;
+pub use erase::{Erased, erase};
 pub use error::Error;
 pub use fsck::{Damage, FsckReport, Reindex, fsck};
 pub use metrics::Metrics;
+pub use own::ClosedLog;
 pub use verify::{Checks, Finding, VerifyReport, verify, verify_go_sum};
 
 use flights::Flights;
@@ -75,6 +81,8 @@ pub struct Parts {
     pub sumdb: sumdb::Sumdb,
     /// Our own log, if there is one.
     pub own: Option<sumdb::OwnLog>,
+    /// Our own log, if there is one that cannot be opened.
+    pub closed: Option<ClosedLog>,
     /// Names that are never asked of anyone public.
     pub private: policy::Private,
     /// Names that are never looked up in a public checksum database (GONOSUMDB), besides the private ones.
@@ -106,6 +114,7 @@ pub(crate) struct Rooms {
     gate: Arc<upstream::Gate>,
     sumdb: sumdb::Sumdb,
     own: Option<sumdb::OwnLog>,
+    closed: Option<ClosedLog>,
     private: policy::Private,
     no_sumdb: policy::Private,
     policy: policy::Policy,
@@ -146,6 +155,7 @@ impl Proxy {
             gate: parts.gate,
             sumdb: parts.sumdb,
             own: parts.own,
+            closed: parts.closed,
             private: parts.private,
             no_sumdb: parts.no_sumdb,
             policy: parts.policy,
@@ -210,7 +220,7 @@ impl Proxy {
         now: Timestamp,
     ) -> Result<Answer, Error> {
         match &request {
-            Request::Sumdb(path) => lookup::relay(&self.rooms, path, (fetching, reach), now).await,
+            Request::Sumdb(path) => lookup::answer(&self.rooms, path, (fetching, reach), now).await,
             Request::List(_) | Request::Latest(_) | Request::Info(_, Query::Revision(_)) => {
                 mutable::answer(&self.rooms, request, fetching, now).await
             }
@@ -227,7 +237,7 @@ impl Proxy {
     }
 
     /// The reasons that [`degraded`](Self::degraded) may name: a bounded label set.
-    pub const DEGRADED_REASONS: [&'static str; 8] = [
+    pub const DEGRADED_REASONS: [&'static str; 9] = [
         "store_full",
         "store_read_only",
         "index_lost",
@@ -236,6 +246,7 @@ impl Proxy {
         "no_git",
         "sumdb_frozen",
         "log_frozen",
+        "log_taken_over",
     ];
 
     /// Does the late work until `stop`: index rows, `list` files, last use (then a last time), and
@@ -259,18 +270,15 @@ impl Proxy {
     }
 }
 
-/// Downloaded toolchains stand in no go.sum: the `go` command looks them up whatever GONOSUMDB says.
-/// Source: cmd/go/internal/modfetch (`useSumDB`).
-const TOOLCHAIN: &str = "golang.org/toolchain";
-
-/// The pattern, if any, by which a name is looked up in no public checksum database.
+/// The pattern, if any, by which a name is looked up in no public checksum database. Reserved names
+/// have none: downloaded toolchains stand in no go.sum, and the `go` command looks them up whatever
+/// GONOSUMDB says. Source: cmd/go/internal/modfetch (`useSumDB`).
 fn exempting<'a>(
     private: &'a policy::Private,
     no_sumdb: &'a policy::Private,
-    path: &ModulePath,
+    path: &'a ModulePath,
 ) -> Option<policy::PrivateMatch<'a>> {
-    let by_name = || (path.as_str() != TOOLCHAIN).then(|| no_sumdb.find(path)).flatten();
-    private.find(path).or_else(by_name)
+    private.find(path).or_else(|| no_sumdb.find(path))
 }
 
 impl Rooms {
@@ -321,9 +329,14 @@ impl Rooms {
             let told = "the tree heads cannot be kept: nothing new is confirmed";
             reasons.push(("state_lost", told.into()));
         }
-        if let Some(why) = self.own.as_ref().and_then(sumdb::OwnLog::frozen) {
-            let told = format!("our own log is frozen, new private versions wait: {why}");
+        let closed = self.closed.as_ref().map(|closed| closed.reason.clone());
+        if let Some(why) = self.own.as_ref().and_then(sumdb::OwnLog::frozen).or(closed) {
+            let told = format!("our own log is frozen, what is not recorded yet waits: {why}");
             reasons.push(("log_frozen", told));
+        }
+        if self.own.as_ref().is_some_and(sumdb::OwnLog::has_ended) {
+            let told = "another process writes our own log, new private versions wait: end that one, then start this one again";
+            reasons.push(("log_taken_over", told.into()));
         }
         for (database, evidence) in self.sumdb.frozen() {
             let told =
@@ -344,5 +357,5 @@ impl Rooms {
 
 // The surface may import this room only (DESIGN.md, Rooms): what the public face holds is nameable through it.
 pub use store::BodyPart;
-pub use sumdb::{Error as SumdbError, OwnError};
+pub use sumdb::{Binding, Error as SumdbError, OwnError};
 pub use upstream::{Error as UpstreamError, Trouble};

@@ -133,7 +133,7 @@ impl Rooms {
 /// The SHA-256 of a stored file: from its facts, else by reading it again (a copied-in cache, lost facts).
 async fn digest(rooms: &Rooms, target: &Target, object: &Object) -> Result<String, Error> {
     let len = object.len();
-    let facts = facts::read(rooms, &target.module).await?;
+    let facts = facts::read(&rooms.store, &target.module).await?;
     if let Some(known) = facts::of(&facts, target.kind).filter(|known| known.size == len) {
         return Ok(known.sha256.clone());
     }

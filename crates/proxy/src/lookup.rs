@@ -11,15 +11,19 @@ use units::Timestamp;
 
 use crate::flights::{self, Landing, Phase, Pilot, Purpose};
 use crate::shelf::{Entry, FOR_EVER, Kept};
-use crate::{Answer, Error, Fetching, Kind, Outcome, Rooms, fill, own};
+use crate::{Answer, ClosedLog, Error, Fetching, Kind, Outcome, Rooms, fill, own};
 
 /// An older head stays valid for the record it came with. Source: reference sumdb.md §1.7.
 const LOOKUP_FRESH: Duration = Duration::from_mins(5);
 /// A head is good for gossip while it is young.
 const LATEST_FRESH: Duration = Duration::from_mins(1);
 
+/// Monitors and witnesses want to see our own log grow. Source: C2SP tlog-tiles, "should not be cached
+/// for more than a few seconds".
+const OWN_HEAD_FRESH: Duration = Duration::from_secs(2);
+
 /// Answers below `/sumdb/`.
-pub(crate) async fn relay(
+pub(crate) async fn answer(
     rooms: &Arc<Rooms>,
     path: &SumdbPath,
     (fetching, reach): (Fetching, Reach),
@@ -31,7 +35,7 @@ pub(crate) async fn relay(
             path.as_str()
         )));
     };
-    let asked = asked.map_err(|error| absent(format!("not found: {error}")))?;
+    let asked = asked.map_err(|error| log.refused(path, &error))?;
     let private = rooms.judge_question(&log, &asked, reach)?;
     let fresh = match asked {
         // Always 200 for a configured database, whatever its state: a 404 here would send clients to it directly.
@@ -41,8 +45,18 @@ pub(crate) async fn relay(
         }
         SumdbRequest::Tile(_) => FOR_EVER,
         SumdbRequest::Lookup(_) => LOOKUP_FRESH,
-        SumdbRequest::Latest | SumdbRequest::Checkpoint => LATEST_FRESH,
+        SumdbRequest::Latest | SumdbRequest::Checkpoint | SumdbRequest::About => LATEST_FRESH,
     };
+    match &log {
+        Log::Closed(closed) => return Err(closed.error()),
+        Log::Own(own) => {
+            if let Some(head) = own::head(own, &asked) {
+                let kept = Kept::new(Kind::Sumdb, head, now, OWN_HEAD_FRESH);
+                return Ok(kept.answer(Outcome::Hit, OWN_HEAD_FRESH));
+            }
+        }
+        Log::Proxied(_) => {}
+    }
     let request = Request::Sumdb(path.clone());
     let known = rooms.shelf.get(&request).and_then(|entry| entry.fresh_answer(now));
     if let Some(answer) = known {
@@ -68,8 +82,38 @@ pub(crate) async fn relay(
 enum Log {
     /// Our own log.
     Own(OwnLog),
+    /// Our own log, which cannot be opened.
+    Closed(ClosedLog),
     /// A database that is proxied.
     Proxied(tlog::LogName),
+}
+
+impl Log {
+    fn name(&self) -> &tlog::LogName {
+        match self {
+            Self::Own(own) => own.name(),
+            Self::Closed(closed) => &closed.name,
+            Self::Proxied(name) => name,
+        }
+    }
+
+    /// Why a path is no question: a look-up of what cannot be is malformed, since no list of proxies
+    /// falls through here; an end point that no log has is not there. Source: reference sumdb.md §1.7.
+    fn refused(&self, path: &SumdbPath, error: &gomod::request::Error) -> Error {
+        let rest = path.as_str().strip_prefix(self.name().as_str());
+        let Some(asked) = rest.and_then(|rest| rest.strip_prefix("/lookup/")) else {
+            return absent(format!("not found: {error}"));
+        };
+        let reason = match error {
+            gomod::request::Error::Unknown => "not a module and a version".to_owned(),
+            error => match std::error::Error::source(error) {
+                Some(cause) => format!("{error}: {cause}"),
+                None => error.to_string(),
+            },
+        };
+        let reason = format!("lookup of {asked:?}: {reason}");
+        Error::Sumdb(Arc::new(sumdb::Error::Malformed { reason }))
+    }
 }
 
 /// The log that a path is below: the longest name wins, since one may be the beginning of another.
@@ -77,15 +121,15 @@ fn route(
     rooms: &Rooms,
     path: &SumdbPath,
 ) -> Option<(Log, Result<SumdbRequest, gomod::request::Error>)> {
-    let own = rooms.own.as_ref().and_then(|own| Some((own, path.below(own.name().as_str())?)));
-    let proxied = rooms.sumdb.route(path);
-    match (own, proxied) {
-        (Some((own, _)), Some((name, asked)))
-            if name.as_str().len() > own.name().as_str().len() =>
-        {
+    let open = rooms.own.iter().map(|own| (own.name(), Log::Own(own.clone())));
+    let closed = rooms.closed.iter().map(|closed| (&closed.name, Log::Closed(closed.clone())));
+    let own = open.chain(closed).next();
+    let own = own.and_then(|(name, log)| Some((name, log, path.below(name.as_str())?)));
+    match (own, rooms.sumdb.route(path)) {
+        (Some((own, ..)), Some((name, asked))) if name.as_str().len() > own.as_str().len() => {
             Some((Log::Proxied(name), asked))
         }
-        (Some((own, asked)), _) => Some((Log::Own(own.clone()), asked)),
+        (Some((_own, log, asked)), _) => Some((log, asked)),
         (None, proxied) => proxied.map(|(name, asked)| (Log::Proxied(name), asked)),
     }
 }
@@ -119,14 +163,15 @@ fn absent(text: String) -> Error {
 async fn fly(pilot: Pilot, (log, asked): (Log, SumdbRequest), (fresh, private): (Duration, bool)) {
     let rooms = Arc::clone(&pilot.rooms);
     let asking = if pilot.may_fetch() { Asking::Anyone } else { Asking::Stored };
-    let relayed = match &log {
-        Log::Own(log) => own::answer(&rooms, log, &asked, pilot.may_fetch()).await,
+    let answered = match &log {
+        Log::Own(log) => own::answer(&pilot, log, &asked).await,
+        Log::Closed(closed) => Err(closed.error()),
         Log::Proxied(database) => match stored(&rooms, database, &asked).await {
             Some(body) => Ok(body),
             None => answered(&pilot, database, &asked, asking).await,
         },
     };
-    let landing = relayed.map(|body| {
+    let landing = answered.map(|body| {
         let kept = Kept::new(Kind::Sumdb, body, rooms.clock.now(), fresh);
         let entry = Arc::new(Entry::Kept(kept));
         // The shelf knows no rights for paths of a log.

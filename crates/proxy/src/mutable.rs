@@ -17,7 +17,7 @@ use upstream::Upstream;
 
 use crate::flights::{self, Landing, Phase, Pilot, Purpose};
 use crate::shelf::{Absent, Entry, Kept};
-use crate::{Answer, Error, Fetching, Kind, Outcome, Rooms, fill};
+use crate::{Answer, Error, Fetching, Kind, Outcome, Rooms, erase, fill};
 
 /// For how long after a failed refresh the old answer is given without trying again.
 const FAILURE_FRESH: Duration = Duration::from_secs(5);
@@ -190,14 +190,15 @@ async fn refresh(rooms: &Rooms, request: &Request) -> Result<Refreshed, Error> {
     let now = rooms.clock.now();
     let (kind, fresh) = kind_of(rooms, request);
     let found = match request {
-        Request::List(path) => refresh_list(rooms, path).await,
-        Request::Latest(path) => rooms.gate.latest(path).await.map(found),
-        Request::Info(path, query) => rooms.gate.info(path, query).await.map(found),
+        Request::List(path) => refresh_list(rooms, path).await.map_err(Error::from),
+        // No `?` here: that something does not exist is kept below.
+        Request::Latest(path) => standing(rooms, path, rooms.gate.latest(path).await),
+        Request::Info(path, query) => standing(rooms, path, rooms.gate.info(path, query).await),
         Request::Mod(_) | Request::Zip(_) | Request::Sumdb(_) => {
             return Err(Error::fault("not a mutable answer"));
         }
     };
-    let (entry, fetched) = match found.map_err(Error::from) {
+    let (entry, fetched) = match found {
         Ok((body, origin)) => {
             let answer = KeptAnswer::Found(body.to_vec());
             let entry = judged(rooms, request, Kept::new(kind, body, now, fresh));
@@ -213,8 +214,17 @@ async fn refresh(rooms: &Rooms, request: &Request) -> Result<Refreshed, Error> {
     Ok(Refreshed { entry, fetched: Some(fetched) })
 }
 
-fn found(info: upstream::Info) -> (Bytes, String) {
-    (info.bytes, info.origin.0.to_string())
+/// What was found, if it was not erased here.
+fn standing(
+    rooms: &Rooms,
+    path: &ModulePath,
+    info: Result<upstream::Info, upstream::Error>,
+) -> Result<(Bytes, String), Error> {
+    let info = info?;
+    if let Ok(module) = ModVer::new(path.clone(), info.version) {
+        erase::judge(rooms, &module)?;
+    }
+    Ok((info.bytes, info.origin.0.to_string()))
 }
 
 /// Rules judge modules that exist: this one does.
@@ -235,7 +245,8 @@ async fn refresh_list(
     match listed {
         Ok(listed) => {
             let origin = listed.origin.0.to_string();
-            Ok((list_text(listed.versions.into_iter().chain(stored)), origin))
+            let versions = listed.versions.into_iter().chain(stored);
+            Ok((list_text(versions.filter(|version| !erase::erased(rooms, path, version))), origin))
         }
         Err(upstream::Error::NotFound { .. }) if !stored.is_empty() => {
             Ok((list_text(stored), "store".to_owned()))

@@ -2,14 +2,15 @@
 //!
 //! Clients were answered on release; what is here makes the bytes last. A crash at any point leaves either no file
 //! or a whole one: the store renames complete, synced files into place, and everything behind it (facts, `.ziphash`,
-//! index row, `list`) can be made again from the file itself.
+//! index row, `list`) can be made again from the file itself. Before it comes only the mark of a file that goes to
+//! nobody until our own log has recorded it.
 
 use std::io::Read as _;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use modzip::{Checked, CheckedKind};
-use policy::Pass;
+use policy::{FileFacts, Pass, Verification};
 use store::{BodyPart, Created, Key, Object, Staged};
 use sumdb::Verified;
 use tracing::{error, warn};
@@ -36,13 +37,18 @@ pub(crate) struct Publication {
 ///
 /// # Errors
 ///
-/// The store's trouble, or proofs that do not cover the content. The file is then not stored.
+/// The store's trouble, or proofs that do not cover the content. The file is then not stored. For a
+/// file that waits for its record this is so, too, when its facts cannot be written.
 #[expect(clippy::disallowed_methods, reason = "the one place that creates module files")]
 pub(crate) async fn publish(rooms: &Rooms, publication: Publication) -> Result<(), Error> {
     let Publication { target, staged, checked, verified, pass, origin } = publication;
     if !verified.covers(&checked) || !pass.covers(&target.module) {
         return Err(Error::fault(format!("the proofs do not cover {target}")));
     }
+    let now = rooms.clock.now();
+    let verified = Some(verified.by().clone());
+    let file = FileFacts { verified, ..facts::file_facts(&checked, &origin.0, now) };
+    let marked = mark(rooms, &target, &file).await?;
     let follower = staged.follower();
     match rooms.store.create(&target.key(), staged).await? {
         Created::New(_) => {}
@@ -50,28 +56,51 @@ pub(crate) async fn publish(rooms: &Rooms, publication: Publication) -> Result<(
             // The stored bytes stay, also when only the packing differs: memory must not hold others.
             rooms.shelf.remove(&target.request());
             if !same(&target, &checked, &stored).await? {
-                let sha256 = hex::encode(checked.sha256());
-                conflict(rooms, &target, &sha256, follower.body(0, checked.size())).await;
+                unmark(rooms, &target, &file).await;
+                conflict(rooms, &target, &file.sha256, follower.body(0, checked.size())).await;
                 // What is stored may never have been confirmed.
                 rooms.unconfirmed.notify_one();
             }
             return Ok(());
         }
     }
-    let now = rooms.clock.now();
     if let CheckedKind::Zip { h1, .. } = checked.kind() {
         derive(rooms, &Key::ZipHash(&target.module), Bytes::from(h1.to_string())).await;
     }
-    let verified = Some(verified.by().clone());
-    let file = policy::FileFacts { verified, ..facts::file_facts(&checked, &origin.0, now) };
-    facts::update(rooms, &target.module, |facts| facts::set(facts, target.kind, file.clone()))
-        .await;
+    if !marked {
+        facts::update(rooms, &target.module, |facts| facts::set(facts, target.kind, file.clone()))
+            .await;
+    }
     if file.verified.is_some_and(|verified| verified.is_open()) {
         rooms.unconfirmed.notify_one();
     }
     rooms.ledger.stored(&target, checked.size(), now);
     rooms.metrics.published(target.kind, checked.size());
     Ok(())
+}
+
+/// Marks a file that waits for its record before it has its name; returns whether it did.
+///
+/// Unmarked it would be taken for one that was stored before there was a log, and served. One that
+/// is stored already keeps its own facts: they may say that it was recorded.
+async fn mark(rooms: &Rooms, target: &Target, file: &FileFacts) -> Result<bool, Error> {
+    let waits = file.verified == Some(Verification::Pending);
+    if !waits || rooms.store.open(&target.key(), None).await?.is_some() {
+        return Ok(false);
+    }
+    let set = |facts: &mut policy::Facts| facts::set(facts, target.kind, file.clone());
+    facts::try_update(rooms, &target.module, set).await?;
+    Ok(true)
+}
+
+/// Takes a mark back when somebody else's file got the name: it speaks of other bytes.
+async fn unmark(rooms: &Rooms, target: &Target, file: &FileFacts) {
+    facts::update(rooms, &target.module, |facts| {
+        if facts::of(facts, target.kind).is_some_and(|known| known == file) {
+            facts::unset(facts, target.kind);
+        }
+    })
+    .await;
 }
 
 /// Publishes a validated `.info`, its bytes as they came.
@@ -94,7 +123,7 @@ pub(crate) async fn publish_info(
         return Ok(());
     };
     let now = rooms.clock.now();
-    let file = policy::FileFacts {
+    let file = FileFacts {
         sha256: sha256_hex(&info.bytes),
         size: info.bytes.len() as u64,
         h1: None,

@@ -2,13 +2,14 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, TryStreamExt};
 use gomod::ModVer;
 use policy::{Facts, Verification};
-use store::{Found, Key, Object, Store, Walk};
+use store::{Found, Object, Store};
 use sumdb::Sumdb;
 use tlog::LogName;
 
+use crate::fsck::everything;
 use crate::load::{Target, check_again};
 use crate::{Error, Kind, facts};
 
@@ -78,12 +79,7 @@ pub async fn verify(
     progress: &(dyn Fn(&ModVer, u64) + Sync),
 ) -> Result<VerifyReport, Error> {
     let verify = Verify { checks, report: Mutex::default(), progress };
-    let walk = checks.store.walk().await?;
-    let found = stream::unfold(walk, |mut walk: Walk| async move {
-        let next = walk.next().await.transpose()?;
-        Some((next, walk))
-    });
-    let looks = found.map(|found| verify.look(found));
+    let looks = everything(checks.store).await?.map(|found| verify.look(found));
     looks.buffer_unordered(checks.at_once.max(1)).try_collect::<()>().await?;
     Ok(verify.report.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
@@ -131,7 +127,7 @@ impl Verify<'_> {
 
     async fn look(&self, found: Result<Found, store::Error>) -> Result<(), Error> {
         let Found::Version { module, go_mod, zip, .. } = found? else { return Ok(()) };
-        let facts = read_facts(self.checks.store, &module).await?;
+        let facts = facts::read(self.checks.store, &module).await?;
         let expected = self.expected(&module, &facts).await?;
         let mut bytes = 0;
         for (kind, _) in [(Kind::Mod, go_mod), (Kind::Zip, zip)].into_iter().filter(|file| file.1) {
@@ -150,14 +146,22 @@ impl Verify<'_> {
 
     async fn expected(&self, module: &ModVer, facts: &Facts) -> Result<Expected, Error> {
         let Checks { sumdb, own, private, no_sumdb, .. } = self.checks;
-        if crate::exempting(private, no_sumdb, module.path()).is_some() {
-            let Some(own) = own else { return Ok(Expected::Exempt) };
-            return Ok(match own.prove(module).await? {
-                None => Expected::Unknown,
-                Some((proven, _bundle)) => Expected::of(&proven),
-            });
+        if own.is_some_and(|own| own.is_erased(module)) {
+            return Ok(Expected::Nothing);
         }
-        let Some(database) = self.database(facts) else { return Ok(Expected::Unknown) };
+        let exempt = crate::exempting(private, no_sumdb, module.path()).is_some();
+        if exempt {
+            let Some(own) = own else { return Ok(Expected::Exempt) };
+            if let Some((proven, _bundle)) = own.prove(module).await? {
+                return Ok(Expected::of(&proven));
+            }
+        }
+        // What was public when it was confirmed, and is private now, has its proof there still. But
+        // what a public database says of a name that was private always is of somebody else's module.
+        let confirming = self.checks.database.filter(|_| !exempt).cloned();
+        let Some(database) = self.named(facts).or(confirming) else {
+            return Ok(Expected::Unknown);
+        };
         let proven = sumdb.proven(&database, module).await;
         match proven.map_err(|error| Error::Sumdb(error.into()))? {
             None => Ok(Expected::Unknown),
@@ -165,11 +169,10 @@ impl Verify<'_> {
         }
     }
 
-    /// The database that confirmed a version, while it is configured; else the one that confirms now.
-    fn database(&self, facts: &Facts) -> Option<LogName> {
+    /// The database that confirmed a version, while it is configured.
+    fn named(&self, facts: &Facts) -> Option<LogName> {
         let mut files = [&facts.zip, &facts.go_mod].into_iter().flatten();
-        let named = files.find_map(|file| self.confirmed_by(file.verified.as_ref()));
-        named.or_else(|| self.checks.database.cloned())
+        files.find_map(|file| self.confirmed_by(file.verified.as_ref()))
     }
 
     /// The database that confirmed a file, while it is configured.
@@ -185,6 +188,10 @@ impl Verify<'_> {
         let outcome = match (checked, expected) {
             (Err(error), _) => Err(finding(error.to_string())),
             (Ok(_), Expected::Exempt) => Ok(Sound::Exempt),
+            (Ok(_), Expected::Nothing) => {
+                let told = "its record was erased, and the file is here: erase it again";
+                Err(finding(told.to_owned()))
+            }
             (Ok(_), Expected::Unknown) => match self.confirmed_by(verified) {
                 Some(name) => {
                     Err(finding(format!("was confirmed by {name}, and its proof is gone")))
@@ -213,9 +220,14 @@ impl Verify<'_> {
 /// What the files of a version should be.
 #[derive(Debug)]
 enum Expected {
-    Hashes { zip: String, go_mod: String },
+    Hashes {
+        zip: String,
+        go_mod: String,
+    },
     Exempt,
     Unknown,
+    /// The version was erased.
+    Nothing,
 }
 
 impl Expected {
@@ -231,15 +243,4 @@ enum Sound {
     Confirmed,
     Exempt,
     Unconfirmed,
-}
-
-async fn read_facts(store: &Store, module: &ModVer) -> Result<Facts, Error> {
-    let Some(object) = store.open(&Key::Facts(module), None).await? else {
-        return Ok(Facts::default());
-    };
-    match object.bytes(policy::MAX_FACTS_BYTES as u64).await {
-        Ok(bytes) => Ok(Facts::from_json(&bytes).unwrap_or_default()),
-        Err(store::Error::TooLarge { .. }) => Ok(Facts::default()),
-        Err(error) => Err(error.into()),
-    }
 }

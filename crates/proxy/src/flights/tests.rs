@@ -35,6 +35,7 @@ pub(crate) async fn rooms() -> Arc<Rooms> {
         drifts: crate::Drifts::default(),
         sumdb,
         own: None,
+        closed: None,
         private: policy::Private::new(Vec::new()),
         no_sumdb: policy::Private::new(Vec::new()),
         policy: policy::Policy::default(),

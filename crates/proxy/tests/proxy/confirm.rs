@@ -242,17 +242,19 @@ async fn what_another_database_confirmed_is_held_against_that_one() {
 
 /// Source: cmd/go/internal/modfetch (`useSumDB`): GONOSUMDB does not exempt toolchains.
 #[tokio::test(flavor = "multi_thread")]
-async fn toolchains_are_looked_up_whatever_gonosumdb_says() {
+async fn reserved_names_are_looked_up_whatever_gonosumdb_says() {
     let mut modules = some_modules();
     modules.add(&ModuleVersion::new("golang.org/toolchain", "v0.0.1-go1.27.3.linux-amd64"));
     modules.add(&ModuleVersion::new("golang.org/x/text", "v0.9.0"));
+    modules.add(&ModuleVersion::new("golang.org/dl", "v0.1.0"));
     let sumdb = recorded(&modules);
     let no_sumdb = vec![("golang.org".to_owned(), "test".to_owned())];
     let choices = Choices { no_sumdb, ..asking(&sumdb, Mode::Require) };
     let world = World::with(modules, choices).await;
     let lookup = format!("/sumdb/{NAME}/lookup/golang.org");
     world.get(&format!("{lookup}/toolchain@v0.0.1-go1.27.3.linux-amd64")).await;
-    let refused = world.ask(&format!("{lookup}/x/text@v0.9.0")).await;
+    world.get(&format!("{lookup}/x/text@v0.9.0")).await;
+    let refused = world.ask(&format!("{lookup}/dl@v0.1.0")).await;
     assert!(matches!(refused, Err(Error::PrivateLookup { .. })), "{refused:?}");
     world.upstream.change(|modules| {
         let toolchain = ModuleVersion::new("golang.org/toolchain", "v0.0.1-go1.27.3.linux-amd64");

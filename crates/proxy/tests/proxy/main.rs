@@ -6,10 +6,15 @@
     reason = "test code: a failed set-up is a failed test"
 )]
 
+mod company;
 mod confirm;
+mod erased;
 mod fill;
 mod fsck;
 mod mutable;
+mod names;
+mod pending;
+mod recording;
 mod verified;
 mod world;
 mod zip;

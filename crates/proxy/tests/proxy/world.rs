@@ -13,7 +13,7 @@ use proxy::{Answer, Body, Clock, Config, Error, Fetching, Metrics, Outcome, Part
 use store::Store;
 use testkit::{FakeUpstream, ModuleVersion, Modules};
 use units::Timestamp;
-use upstream::{Chain, Gate, Limits, Link, LinkKind, ProxySource, SourceConfig};
+use upstream::{Chain, Gate, Limits, Link, LinkKind, ProxySource, SourceConfig, Upstream};
 
 pub(crate) const M: &str = "/example.com/m/@v/";
 
@@ -38,11 +38,14 @@ pub(crate) struct Choices {
     /// The checksum databases; the first one confirms.
     pub(crate) databases: Vec<sumdb::Database>,
     pub(crate) own: Option<sumdb::OwnLog>,
+    pub(crate) closed: Option<proxy::ClosedLog>,
     pub(crate) sumdb: sumdb::Config,
     /// Where their heads are kept.
     pub(crate) state: Option<db::State>,
     /// The URL of a second source, asked for what the first does not know.
     pub(crate) behind: Option<String>,
+    /// The URL of what stands for version control: private modules come from there only.
+    pub(crate) direct: Option<String>,
 }
 
 impl Default for Choices {
@@ -56,9 +59,11 @@ impl Default for Choices {
             no_sumdb: Vec::new(),
             databases: Vec::new(),
             own: None,
+            closed: None,
             sumdb: sumdb::Config::default(),
             state: None,
             behind: None,
+            direct: None,
         }
     }
 }
@@ -95,7 +100,7 @@ impl World {
             None => db::Index::memory().await.unwrap(),
         };
         let client = Client::new(&OutboundConfig::default(), &ProxyEnvironment::default()).unwrap();
-        let link = |name: &str, url| {
+        let source = |name: &str, url| {
             let config = SourceConfig {
                 url,
                 name: Some(name.to_owned()),
@@ -103,41 +108,35 @@ impl World {
                 via: "test".into(),
                 limits: Limits { list_first_byte: Duration::from_secs(1), ..Limits::default() },
             };
-            let source = Arc::new(ProxySource::new(config, client.clone()).unwrap());
-            Link { kind: LinkKind::Source(source), fall: Separator::Comma }
+            Arc::new(ProxySource::new(config, client.clone()).unwrap())
         };
+        let link = |name: &str, url| Link {
+            kind: LinkKind::Source(source(name, url)),
+            fall: Separator::Comma,
+        };
+        let direct = choices.direct.map(|url| source("direct", url) as Arc<dyn Upstream>);
         let mut links = vec![link("far", upstream.url())];
         links.extend(choices.behind.map(|url| link("behind", url)));
-        let state = match choices.state {
-            Some(state) => state,
-            None => db::State::memory().await.unwrap(),
-        };
-        let sumdb = sumdb::Sumdb::open(sumdb::Parts {
-            databases: choices.databases,
-            client: client.clone(),
-            accesses: Vec::new(),
-            via: "test".into(),
-            store: choices.store.clone(),
-            state: Some(state),
-            config: choices.sumdb,
-            clock: {
-                let clock = clock.clone();
-                sumdb::Clock::new(move || clock.now())
-            },
-        });
-        let sumdb = sumdb.await.unwrap();
+        let store = choices.store.clone();
+        let config = (choices.databases, choices.sumdb);
+        let sumdb = open_sumdb(config, (store, choices.state), (&client, &clock)).await;
         let private = policy::Private::new(choices.private);
+        let no_sumdb = policy::Private::new(choices.no_sumdb);
+        if let Some(own) = &choices.own {
+            proxy::keep_private(own, &private, &no_sumdb).await.unwrap();
+        }
         let chain = Arc::new(Chain::new(links));
         let proxy = Proxy::new(Parts {
             config: choices.config,
             store: choices.store.clone(),
             index: Some(index.clone()),
-            gate: Arc::new(Gate::new(private.clone(), policy::Private::default(), chain, None)),
+            gate: Arc::new(Gate::new(private.clone(), policy::Private::default(), chain, direct)),
             drifts: proxy::Drifts::default(),
             sumdb: sumdb.clone(),
             own: choices.own,
+            closed: choices.closed,
             private,
-            no_sumdb: policy::Private::new(choices.no_sumdb),
+            no_sumdb,
             policy: policy::Policy::new(&choices.policy),
             clock: clock.clone(),
             metrics: Metrics::default(),
@@ -152,8 +151,18 @@ impl World {
     }
 
     pub(crate) async fn ask_as(&self, path: &str, fetching: Fetching) -> Result<Answer, Error> {
+        self.ask_by(path, fetching, Reach::Public).await
+    }
+
+    /// As somebody asks who may read private modules; the whole answer.
+    pub(crate) async fn near(&self, path: &str) -> Result<Bytes, Error> {
+        let answer = self.ask_by(path, Fetching::Allowed, Reach::Everything).await?;
+        read(answer.body).await
+    }
+
+    async fn ask_by(&self, path: &str, fetching: Fetching, reach: Reach) -> Result<Answer, Error> {
         let request = Request::parse(path).unwrap();
-        let permitted = Caller::anonymous(Reach::Public).may_read(request).unwrap();
+        let permitted = Caller::anonymous(reach).may_read(request).unwrap();
         let now = self.clock.now();
         match self.proxy.hit(&permitted, now) {
             Some(answer) => Ok(answer),
@@ -188,6 +197,29 @@ impl World {
         world.clock.set(now);
         world
     }
+}
+
+async fn open_sumdb(
+    (databases, config): (Vec<sumdb::Database>, sumdb::Config),
+    (store, state): (Store, Option<db::State>),
+    (client, clock): (&Client, &Clock),
+) -> sumdb::Sumdb {
+    let state = match state {
+        Some(state) => state,
+        None => db::State::memory().await.unwrap(),
+    };
+    let clock = clock.clone();
+    let parts = sumdb::Parts {
+        databases,
+        client: client.clone(),
+        accesses: Vec::new(),
+        via: "test".into(),
+        store,
+        state: Some(state),
+        config,
+        clock: sumdb::Clock::new(move || clock.now()),
+    };
+    sumdb::Sumdb::open(parts).await.unwrap()
 }
 
 /// The whole body, or why it was cut.

@@ -219,6 +219,11 @@ fn media_type(request: &gomod::Request, kind: Kind) -> HeaderValue {
         {
             &OCTETS
         }
+        (Kind::Sumdb, gomod::Request::Sumdb(path))
+            if sumdb_part(path.as_str()) == SumdbPart::About =>
+        {
+            &JSON
+        }
         (Kind::List | Kind::Mod | Kind::Sumdb, _) => &TEXT,
     };
     media.clone()
@@ -228,6 +233,7 @@ fn media_type(request: &gomod::Request, kind: Kind) -> HeaderValue {
 enum SumdbPart {
     Tile,
     Lookup,
+    About,
     Head,
 }
 
@@ -238,6 +244,7 @@ fn sumdb_part(path: &str) -> SumdbPart {
     match path.find("/tile/") {
         Some(tile) if tile < lookup => SumdbPart::Tile,
         _ if lookup != usize::MAX => SumdbPart::Lookup,
+        _ if path.ends_with("/about") => SumdbPart::About,
         _ => SumdbPart::Head,
     }
 }

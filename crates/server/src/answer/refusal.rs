@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use proxy::{OwnError, SumdbError, Trouble, UpstreamError};
+use proxy::{Binding, OwnError, SumdbError, Trouble, UpstreamError};
 
 /// A failure as a client sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,7 +153,9 @@ impl From<&OwnError> for Refusal {
     fn from(error: &OwnError) -> Self {
         let status = match error {
             OwnError::Conflict { .. } => StatusCode::BAD_GATEWAY,
-            OwnError::Bound { .. } => StatusCode::FORBIDDEN,
+            OwnError::Bound { path, binding } => {
+                return Self::new(StatusCode::FORBIDDEN, bound(path, *binding));
+            }
             OwnError::Erased { .. } => StatusCode::GONE,
             OwnError::Frozen { .. } | OwnError::Unavailable { .. } => {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -185,6 +187,22 @@ fn private(path: &gomod::ModulePath, source_name: &str) -> String {
 fn private_lookup(path: &gomod::ModulePath, source_name: &str) -> String {
     format!(
         "{path} is private ({source_name}) and is looked up in no public checksum database: set GONOSUMDB={path} where go runs"
+    )
+}
+
+fn bound(path: &gomod::ModulePath, binding: Binding) -> String {
+    let (is, comes, remedy) = match binding {
+        Binding::Public => (
+            "public",
+            "private",
+            "take it out of the private patterns (private, GOPRIVATE, GONOSUMDB)",
+        ),
+        Binding::Private => ("private", "from public", "add it to the private patterns (private)"),
+    };
+    format!(
+        "{path} is bound to {is}: larder's own log recorded it so first, and it comes {comes} now.\n\
+         A name never stands for both, lest somebody put his module in the place of yours.\n\
+         This does not end by itself: {remedy}, or give the module another path"
     )
 }
 
@@ -408,6 +426,21 @@ mod tests {
         assert_eq!(of(sumdb(malformed)), (400, "no such tile\n".into()));
         let absent = SumdbError::NotFound { status: 404, text: None };
         assert_eq!(of(sumdb(absent)), (404, "not found\n".into()));
+    }
+
+    #[test]
+    fn a_bound_path_names_the_rule_and_what_to_do() {
+        let path: gomod::ModulePath = format!("a.b/{}", "c".repeat(150)).parse().unwrap();
+        for (binding, remedy) in [
+            (Binding::Public, "take it out of the private patterns"),
+            (Binding::Private, "add it to the private patterns"),
+        ] {
+            let error = OwnError::Bound { path: path.clone(), binding };
+            let (status, text) = of(proxy::Error::Own(Arc::new(error)));
+            assert_eq!((status, text.lines().count()), (403, 3));
+            assert!(text.starts_with(&format!("{path} is bound to {}", binding.as_str())));
+            assert!(text.contains(remedy) && text.ends_with("another path\n"), "{text}");
+        }
     }
 
     #[test]

@@ -422,3 +422,17 @@ fn status_name(status: StatusCode) -> Option<String> {
     let reason = status.canonical_reason()?;
     Some(reason.to_uppercase().replace([' ', '-'], "_"))
 }
+
+#[test]
+fn parts_of_a_checksum_database_have_their_media_types() {
+    for (path, media) in [
+        ("sum.golang.org/latest", &super::TEXT),
+        ("corp.example/about/latest", &super::TEXT),
+        ("corp.example/log/about", &super::JSON),
+        ("corp.example/log/lookup/corp.example/about@v1.0.0", &super::TEXT),
+        ("corp.example/log/tile/8/0/000", &super::OCTETS),
+    ] {
+        let request = request(&format!("/sumdb/{path}"));
+        assert_eq!(media_type(&request, Kind::Sumdb), media, "{path}");
+    }
+}

@@ -102,6 +102,7 @@ impl Larder {
             drifts: proxy::Drifts::default(),
             sumdb,
             own: None,
+            closed: None,
             private,
             no_sumdb: policy::Private::new(Vec::new()),
             policy: policy::Policy::new(&plan.policy),

@@ -123,16 +123,19 @@ pub enum SumdbCommand {
         /// The version
         #[arg(value_name = "MODULE@VERSION")]
         module: String,
+        /// How it is written
+        #[arg(long, value_enum, default_value_t = ProofFormat::Bundle)]
+        format: ProofFormat,
         /// Write it there instead
         #[arg(long, short, value_name = "FILE")]
         output: Option<PathBuf>,
     },
-    /// Check a bundle, without network and data folder
+    /// Check a bundle or a tlog-proof, without network and data folder
     VerifyBundle {
         /// The configuration that names the databases.
         #[command(flatten)]
         config: ConfigArgs,
-        /// The bundle
+        /// The bundle or tlog-proof
         file: PathBuf,
         /// The key to check with [default: those of the configured databases]
         #[arg(long, short, value_name = "NAME+HASH+KEY")]
@@ -154,6 +157,19 @@ pub enum SumdbCommand {
         #[command(flatten)]
         config: ConfigArgs,
     },
+    /// Change the key of the own log, under its name: two keys sign for a while
+    ///
+    /// Makes a second key beside the first and prints the new line for GOSUMDB. Clients of either
+    /// line are served, until `rotate --finish`. Needs the data folder for itself. Cut short, it is
+    /// run again.
+    Rotate {
+        /// The configuration that names the data folder.
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Let the older key retire: clients that still have its line fail from then on
+        #[arg(long)]
+        finish: bool,
+    },
     /// Make database and store of the own log whole from each other, after a restore
     ///
     /// Needs the data folder for itself.
@@ -161,6 +177,27 @@ pub enum SumdbCommand {
         /// The configuration that names the data folder.
         #[command(flatten)]
         config: ConfigArgs,
+        /// A head that others have: a client's `latest`, one that a monitor kept, a checkpoint
+        ///
+        /// The log must reach as far. Needed when the store is lost; wise after every restore.
+        #[arg(long, value_name = "FILE")]
+        head: Vec<PathBuf>,
+    },
+    /// Erase a version: the text of its record from the own log, and its files from the store
+    ///
+    /// For ever: the version is never recorded or served again. Its number and hash stay, so that
+    /// nothing else changes; module path and version stay in state.sqlite, and in the log's folder.
+    /// See docs/own-log.md. Needs the data folder for itself.
+    Erase {
+        /// The configuration that names the data folder.
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// The version
+        #[arg(value_name = "MODULE@VERSION")]
+        module: String,
+        /// Do it; without this, only say what would be done
+        #[arg(long)]
+        yes: bool,
     },
     /// Believe a database again that contradicted itself, after a person has looked at the evidence
     ///
@@ -184,6 +221,15 @@ pub enum SumdbCommand {
     },
 }
 
+/// How a proof is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ProofFormat {
+    /// Record, proof and tree head, as larder writes them
+    Bundle,
+    /// C2SP tlog-proof, for records of larder's own log
+    TlogProof,
+}
+
 /// Which log to watch, and what to look for.
 #[derive(Debug, Clone, clap::Args)]
 pub struct MonitorArgs {
@@ -204,10 +250,13 @@ pub struct MonitorArgs {
     /// Compare one in so many public records only, chosen at random
     #[arg(long, value_name = "N", default_value_t = NonZeroU64::MIN, requires = "compare")]
     pub sample: NonZeroU64,
-    /// The private modules that the log is for, as GOPRIVATE has them
+    /// The private modules that the log is for, as GOPRIVATE has them ('': it has none)
     #[arg(long, value_name = "PATTERNS")]
     pub realm: Option<String>,
-    /// How long a head may be the newest [default: for ever]
+    /// Compare with a head that a client keeps as `latest`, or a checkpoint (again for more)
+    #[arg(long, value_name = "FILE")]
+    pub head: Vec<PathBuf>,
+    /// How long a head may be the newest, and records not judged [default: for ever]
     #[arg(long, value_name = "DURATION")]
     pub max_age: Option<units::Span>,
     /// How many requests are under way at once

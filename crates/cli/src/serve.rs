@@ -27,7 +27,7 @@ use build::{Observed, Opened};
 pub(crate) use build::{
     client, index, state, state_beside, state_to_change, store, store_beside, sumdb_beside,
 };
-pub(crate) use own::{key_file, own_beside, own_parts, signing_key, verifier};
+pub(crate) use own::{held_keys, key_file, next_key_file, own_beside, own_parts, signing_key};
 use stop::{Signals, Told};
 
 /// What late work may take after all flights have ended, whatever is left of the stop's time.

@@ -1,15 +1,16 @@
 //! `larder sumdb`: heads and proofs of checksum databases, larder's own log, and the monitor.
 
+mod erase;
 mod monitor;
 mod own;
+mod proof;
+mod rotate;
 
-use std::fs;
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use gomod::{ModVer, ModulePath, Version};
-use tlog::{Bundle, LogName, VerifierKey};
+use tlog::LogName;
 
 use crate::args::SumdbCommand;
 use crate::config::{self, Resolved, World};
@@ -23,17 +24,28 @@ use crate::{output, serve};
 pub fn run(command: SumdbCommand, world: &World) -> anyhow::Result<ExitCode> {
     match command {
         SumdbCommand::Head { config } => head(&config::load(&config.into(), world)?),
-        SumdbCommand::Prove { config, module, output } => {
-            prove(&config::load(&config.into(), world)?, &module, output.as_deref())
+        SumdbCommand::Prove { config, module, format, output } => {
+            let resolved = config::load(&config.into(), world)?;
+            proof::prove(&resolved, &module, format, output.as_deref())
         }
         SumdbCommand::VerifyBundle { config, file, key } => {
-            verify_bundle(&config::load(&config.into(), world)?, &file, key)
+            proof::verify(&config::load(&config.into(), world)?, &file, key)
         }
         SumdbCommand::Init { config, name } => {
             own::init(&config::load(&config.into(), world)?, &name)
         }
         SumdbCommand::Setup { config } => own::setup(&config::load(&config.into(), world)?),
-        SumdbCommand::Recover { config } => own::recover(&config::load(&config.into(), world)?),
+        SumdbCommand::Rotate { config, finish } => {
+            let resolved = config::load(&config.into(), world)?;
+            if finish { rotate::finish(&resolved) } else { rotate::begin(&resolved) }
+        }
+        SumdbCommand::Recover { config, head } => {
+            own::recover(&config::load(&config.into(), world)?, &head)
+        }
+        SumdbCommand::Erase { config, module, yes } => {
+            let sure = if yes { erase::Sure::Yes } else { erase::Sure::No };
+            erase::run(&config::load(&config.into(), world)?, &module, sure)
+        }
         SumdbCommand::Thaw { config, name } => {
             thaw(&config::load(&config.into(), world)?, name.as_str())
         }
@@ -45,7 +57,11 @@ fn head(resolved: &Resolved) -> anyhow::Result<ExitCode> {
     let runtime = serve::fill_runtime(resolved)?;
     let own = runtime.block_on(serve::own_beside(resolved))?;
     if let Some(own) = &own {
-        output::out(&format!("{}: {} records, our own", own.name(), own.head().size()));
+        let erased = match own.erased() {
+            0 => String::new(),
+            erased => format!(", {erased} erased"),
+        };
+        output::out(&format!("{}: {} records, our own{erased}", own.name(), own.head().size()));
         if let Some(why) = own.frozen() {
             output::out(&format!("FROZEN: {why}"));
         }
@@ -73,74 +89,6 @@ fn head(resolved: &Resolved) -> anyhow::Result<ExitCode> {
         output::out(head.note.trim_end());
     }
     Ok(Exit::Done.into())
-}
-
-fn prove(resolved: &Resolved, module: &str, to: Option<&Path>) -> anyhow::Result<ExitCode> {
-    let module = module_of(module)?;
-    let runtime = serve::fill_runtime(resolved)?;
-    let bundle = runtime.block_on(async {
-        if let Some(own) = serve::own_beside(resolved).await?
-            && let Some((_proven, bundle)) = own.prove(&module).await?
-        {
-            return Ok(Some(bundle));
-        }
-        let Some(database) = resolved.databases.first() else { return Ok(None) };
-        let sumdb = serve::sumdb_beside(resolved, serve::store_beside(resolved)?).await?;
-        let proven = sumdb.proven(&database.name, &module).await?;
-        anyhow::Ok(proven.map(|(_proven, bundle)| bundle))
-    })?;
-    let Some(bundle) = bundle else {
-        bail!("there is no stored proof of {module}: no database confirmed it here");
-    };
-    match to {
-        None => output::out(bundle.to_string().trim_end()),
-        Some(file) => write(file, &bundle)?,
-    }
-    Ok(Exit::Done.into())
-}
-
-#[expect(clippy::disallowed_methods, reason = "the command's own output file")]
-fn write(file: &Path, bundle: &Bundle) -> anyhow::Result<()> {
-    fs::write(file, bundle.to_string()).with_context(|| format!("writing {}", file.display()))
-}
-
-fn verify_bundle(
-    resolved: &Resolved,
-    file: &Path,
-    key: Option<VerifierKey>,
-) -> anyhow::Result<ExitCode> {
-    let text = config::required(file)?;
-    let bundle = Bundle::parse(text.as_bytes()).with_context(|| file.display().to_string())?;
-    let keys: Vec<VerifierKey> = if let Some(key) = key {
-        vec![key]
-    } else {
-        let own = serve::verifier(resolved)?;
-        own.into_iter().chain(resolved.databases.iter().map(|db| db.key.clone())).collect()
-    };
-    let mut last = None;
-    for key in &keys {
-        match bundle.verify(key) {
-            Ok(proven) => {
-                let (record, head) = (proven.record(), proven.head());
-                output::out(&format!(
-                    "record {} of {} ({} records) says:",
-                    proven.id(),
-                    key.name(),
-                    head.size
-                ));
-                output::out(record.text().trim_end());
-                return Ok(Exit::Done.into());
-            }
-            Err(error) => last = Some(error),
-        }
-    }
-    match last {
-        Some(error) => output::err(&format!("{} proves nothing: {error}", file.display())),
-        None => {
-            bail!("no key to verify with: name one with --key, or a database in the configuration")
-        }
-    }
-    Ok(Exit::Failed.into())
 }
 
 fn thaw(resolved: &Resolved, name: &str) -> anyhow::Result<ExitCode> {

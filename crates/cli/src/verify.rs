@@ -31,11 +31,16 @@ pub fn run(resolved: &Resolved, go_sum: Option<&Path>) -> anyhow::Result<ExitCod
         }
         let sumdb = serve::sumdb_beside(resolved, store.clone()).await?;
         let own = serve::own_beside(resolved).await?;
+        let private = policy::Private::new(resolved.private.clone());
+        let no_sumdb = policy::Private::new(resolved.no_sumdb.clone());
+        if let Some(own) = &own {
+            proxy::keep_private(own, &private, &no_sumdb).await?;
+        }
         let checks = proxy::Checks {
             own: own.as_ref(),
             database: resolved.databases.first().map(|database| &database.name),
-            private: &policy::Private::new(resolved.private.clone()),
-            no_sumdb: &policy::Private::new(resolved.no_sumdb.clone()),
+            private: &private,
+            no_sumdb: &no_sumdb,
             at_once: std::thread::available_parallelism().map_or(1, usize::from),
             store: &store,
             sumdb: &sumdb,

@@ -170,6 +170,12 @@ fn path_of(pattern: &str, name: &str) -> Option<String> {
     is_name(&middle).then(|| format!("{before}{middle}{after}"))
 }
 
+/// Keys that will mean something, and mean nothing yet: the format has their place.
+pub const RESERVED: [(&str, &str); 2] = [
+    ("sumdb.witnesses", "heads that wait for cosignatures of witnesses"),
+    ("sumdb.blinding", "records with a blinding line"),
+];
+
 /// The known name that is most like `given`, when one is near enough to be meant.
 #[must_use]
 pub fn nearest<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {

@@ -211,6 +211,10 @@ fn not_a_path(value: &Spanned<DeValue<'_>>) -> Vec<Wrong> {
 }
 
 fn unknown(path: &str, source: &Source) -> Problem {
+    if let Some((key, what)) = keys::RESERVED.iter().find(|(key, _what)| *key == path) {
+        let problem = Problem::new(format!("{key} is reserved, for {what}"), source);
+        return problem.expected("none of it: that is not built");
+    }
     let problem = Problem::new(format!("unknown key {path}"), source);
     match keys::nearest(path, KEYS.iter().map(|key| key.path)) {
         Some(near) => problem.expected(format!("perhaps {near}")),

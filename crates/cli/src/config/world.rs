@@ -8,6 +8,7 @@ use std::{
     fs, io,
     io::Read as _,
     net::IpAddr,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -194,6 +195,15 @@ pub fn read(path: &Path) -> io::Result<Option<String>> {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
     Ok(Some(text))
+}
+
+/// The permission bits of a file.
+///
+/// # Errors
+/// It is not there, or its folder cannot be searched.
+#[expect(clippy::disallowed_methods, reason = "who may read a secret")]
+pub fn mode(path: &Path) -> io::Result<u32> {
+    Ok(fs::metadata(path)?.permissions().mode())
 }
 
 /// `path` with every symbolic link followed; `None` when it is no existing file.

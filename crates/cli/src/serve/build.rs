@@ -183,10 +183,11 @@ async fn sumdb_kept(
     match open(state.clone()).await {
         Ok(sumdb) => Ok((sumdb, state)),
         Err(error) => {
-            let Some(state) = state else { return Err(error) };
+            if state.is_none() {
+                return Err(error);
+            }
             tracing::error!(%error, "nothing new is confirmed until a person has looked: {error}");
-            state.close().await;
-            Ok((open(None).await?, None))
+            Ok((open(None).await?, state))
         }
     }
 }
@@ -207,7 +208,11 @@ pub(super) async fn open(
     }
     let (sumdb, state) = sumdb_kept(resolved, &store, observed).await?;
     sumdb.metrics().register(&mut registry);
-    let own = own::open(resolved, store.clone(), state.clone()).await;
+    // One and the same for all who ask: what the log recorded as private is private for them, too.
+    let private = policy::Private::new(resolved.private.clone());
+    let no_sumdb = policy::Private::new(resolved.no_sumdb.clone());
+    let own = own::open(resolved, store.clone(), state.clone(), (&private, &no_sumdb)).await;
+    let (own, closed) = own.map_or_else(|closed| (None, Some(closed)), |own| (own, None));
     if let Some(own) = &own {
         own.metrics().register(&mut registry);
     }
@@ -216,11 +221,12 @@ pub(super) async fn open(
         git.metrics().register(&mut registry);
     }
     let drifts = proxy::Drifts::default();
-    let source =
-        |git: vcs::Git| direct::source(resolved, git, store.clone(), observed, drifts.clone());
+    let source = |git: vcs::Git| {
+        let place = (git, store.clone(), private.clone());
+        direct::source(resolved, place, observed, drifts.clone())
+    };
     let direct = git.clone().map(source).transpose()?;
     let chain = Arc::new(Chain::new(links(resolved, observed, direct.as_ref())?));
-    let private = policy::Private::new(resolved.private.clone());
     // GONOPROXY is among the private patterns, so nothing is left for a list of its own.
     let gate = Gate::new(private.clone(), policy::Private::default(), chain, direct);
     let policy =
@@ -232,8 +238,9 @@ pub(super) async fn open(
         gate: Arc::new(gate),
         sumdb,
         own,
+        closed,
         private,
-        no_sumdb: policy::Private::new(resolved.no_sumdb.clone()),
+        no_sumdb,
         policy: policy::Policy::new(&policy),
         drifts,
         clock: proxy::Clock::system(),

@@ -55,13 +55,11 @@ pub(super) fn is_wanted(resolved: &Resolved) -> bool {
 /// The source.
 pub(super) fn source(
     resolved: &Resolved,
-    git: Git,
-    store: store::Store,
+    (git, store, private): (Git, store::Store, policy::Private),
     observed: &Observed,
     drifts: proxy::Drifts,
 ) -> anyhow::Result<Arc<dyn Upstream>> {
     let go = |key: &str| resolved.go.get(key).map_or("", |setting| setting.value.as_str());
-    let private = policy::Private::new(resolved.private.clone());
     let insecure = Patterns::parse(go("GOINSECURE"));
     let direct = &resolved.settings.direct;
     let pairs = direct.discovery_rewrite.iter().map(|pair| pair.split_once('='));

@@ -2,15 +2,15 @@
 
 mod files;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::anyhow;
 use gomod::pattern::Patterns;
 use indicatif::{ProgressBar, ProgressStyle};
-use sumdb::monitor::{Finding, Monitor, Names, Parts, Walked};
+use sumdb::monitor::{Finding, Misbehaviour, Monitor, Names, Parts, Unfit, Walked};
 use url::Url;
 
 use crate::args::MonitorArgs;
@@ -21,6 +21,9 @@ use crate::{output, serve};
 
 use files::Files;
 
+/// The shortest time between two rounds: a log is not to be flooded.
+const MIN_FOLLOW: Duration = Duration::from_millis(100);
+
 /// Watches the log of `args`: one round, or until something is found.
 ///
 /// # Errors
@@ -30,16 +33,29 @@ pub(super) fn run(args: &MonitorArgs, world: &World) -> anyhow::Result<ExitCode>
     let database = database(&resolved, &args.database, args.url.as_ref())?;
     let compare = args.compare.as_deref();
     let compare = compare.map(|text| self::database(&resolved, text, None)).transpose()?;
-    let state = args.state.clone().unwrap_or_else(|| default_state(&resolved, &database));
-    let (files, kept, seen) = Files::open(&state, &database.key)?;
-    for finding in kept.untold() {
-        output::out(&format!("{finding} (found by a run that did not end)"));
-    }
     let follow = args.follow.map(|span| span.0);
+    if follow.is_some_and(|follow| follow < MIN_FOLLOW) {
+        return Err(Usage("--follow: at least 100ms".to_owned()).into());
+    }
     let parts = parts(&resolved, args, (database, compare))?;
-    let monitor = Monitor::new(parts, kept, seen).context("the state is of another log")?;
-    let watch = Watch { monitor, files, bar: bar(), findings: 0 };
+    let state = args.state.clone();
+    let state = state.unwrap_or_else(|| default_state(&resolved, &parts.database));
+    let (files, kept, seen) = Files::open(&state, &parts.database.key)?;
+    let mut heard = Heard::All;
+    for finding in kept.untold() {
+        heard.say(&format!("{finding} (found by a run that did not end)"));
+    }
+    let monitor = Monitor::new(parts, kept, seen).map_err(|unfit| unfit_state(&state, &unfit))?;
+    let watch = Watch { monitor, files, bar: bar(), findings: 0, heard, unsaved: None };
     serve::fill_runtime(&resolved)?.block_on(watch.run(follow))
+}
+
+/// A state that is for other terms is a wrong command line.
+fn unfit_state(state: &Path, unfit: &Unfit) -> anyhow::Error {
+    let terms = matches!(unfit, Unfit::Terms { .. });
+    let text =
+        format!("{}: {unfit}; name another --state to judge all records again", state.display());
+    if terms { Usage(text).into() } else { anyhow!(text) }
 }
 
 /// Below the data folder, so that it is found again.
@@ -73,12 +89,25 @@ fn parts(
     args: &MonitorArgs,
     (database, compare): (sumdb::Database, Option<sumdb::Database>),
 ) -> anyhow::Result<Parts> {
+    // An empty list says that there are no private names, as not saying anything does not.
+    let realm = args.realm.as_deref().map(Patterns::parse);
+    let names_private =
+        realm.is_some() || resolved.private.iter().any(|(list, _)| !list.is_empty());
+    if compare.is_some() && !names_private {
+        let text = "--compare tells the names of all public records to the other database: name the \
+                    private modules first, by --realm or in the configuration (--realm '': none are)";
+        return Err(Usage(text.to_owned()).into());
+    }
+    let heads = args.head.iter().map(|file| files::signed(file, &database.key));
+    let heads = heads.filter_map(Result::transpose).collect::<anyhow::Result<_>>()?;
     Ok(Parts {
+        terms: terms(args, compare.as_ref()),
+        heads,
         database,
         compare,
         sample: args.sample,
         names: Names {
-            realm: args.realm.as_deref().map(Patterns::parse),
+            realm: realm.filter(|realm| !realm.is_empty()),
             private: policy::Private::new(resolved.private.clone()),
         },
         max_age: args.max_age.map(|span| span.0),
@@ -92,10 +121,39 @@ fn parts(
     })
 }
 
+/// What decides what a record is judged to be. Not the private patterns of the configuration: they
+/// change for reasons of their own.
+fn terms(args: &MonitorArgs, compare: Option<&sumdb::Database>) -> String {
+    let realm = match args.realm.as_deref() {
+        None | Some("") => "no realm".to_owned(),
+        Some(realm) => format!("--realm {realm}"),
+    };
+    match compare {
+        None => format!("{realm}, not compared"),
+        Some(other) => format!("{realm}, --compare {} --sample {}", other.name, args.sample),
+    }
+}
+
 /// Drawn on a terminal only.
 fn bar() -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} records {eta}");
     ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// Whether all findings could be printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    All,
+    Not,
+}
+
+impl Heard {
+    fn say(&mut self, line: &str) {
+        if let Err(error) = output::try_out(line) {
+            output::err(&format!("error: a finding could not be printed: {error}"));
+            *self = Self::Not;
+        }
+    }
 }
 
 /// A monitor at work.
@@ -104,74 +162,117 @@ struct Watch {
     files: Files,
     bar: ProgressBar,
     findings: usize,
+    heard: Heard,
+    /// Why the state could not be kept, the last time that it was tried.
+    unsaved: Option<anyhow::Error>,
 }
 
 impl Watch {
     async fn run(mut self, follow: Option<Duration>) -> anyhow::Result<ExitCode> {
         loop {
-            let round = self.round().await;
+            self.round(follow.is_some()).await;
             self.bar.suspend(|| self.summary());
-            let worst = self.monitor.kept().worst();
-            match (round, follow, worst) {
-                // What was found counts, whatever else went wrong.
-                (Err(error), _, Some(kind)) => {
-                    output::err(&format!("error: {error:#}"));
-                    return Ok(kind.code().into());
+            // What lasts, and was told, is no reason to end.
+            let worst = match follow {
+                None => self.monitor.worst(),
+                Some(_) => self.monitor.kept().worst(),
+            };
+            let trouble = self.trouble();
+            if let Some(kind) = worst {
+                return Ok(self.told(kind, trouble));
+            }
+            match (trouble, follow) {
+                (None, None) => return Ok(Exit::Done.into()),
+                (Some(trouble), None) => return Err(trouble),
+                (Some(trouble), Some(_)) if self.monitor.is_overdue() => {
+                    return Err(trouble.context("records could not be compared for too long"));
                 }
-                (Err(error), None, None) => return Err(error),
                 // It may be back the next time; its silence is told by --max-age.
-                (Err(error), Some(_), None) => output::err(&format!("error: {error:#}")),
-                (Ok(()), _, Some(kind)) => {
-                    self.monitor.told();
-                    self.save()?;
-                    return Ok(kind.code().into());
-                }
-                (Ok(()), None, None) => return Ok(Exit::Done.into()),
-                (Ok(()), Some(_), None) => {}
+                (Some(trouble), Some(_)) => output::err(&format!("error: {trouble:#}")),
+                (None, Some(_)) => {}
             }
             tokio::time::sleep(follow.unwrap_or_default()).await;
         }
     }
 
-    /// From the newest head to the last record.
-    async fn round(&mut self) -> anyhow::Result<()> {
-        let looked = self.monitor.look().await;
-        self.tell()?;
-        looked?;
-        self.save()?;
+    /// What was found counts, whatever else went wrong; what nobody could read is told again.
+    fn told(&mut self, kind: Misbehaviour, trouble: Option<anyhow::Error>) -> ExitCode {
+        if self.heard == Heard::All {
+            self.monitor.told();
+            self.save();
+        }
+        let unsaved = self.unsaved.take();
+        for error in trouble.into_iter().chain(unsaved) {
+            output::err(&format!("error: {error:#}"));
+        }
+        kind.code().into()
+    }
+
+    /// From the newest head to the last record; one who follows ends when something was found.
+    async fn round(&mut self, follows: bool) {
+        self.monitor.look().await;
+        self.keep();
         self.bar.set_length(self.monitor.kept().size());
-        loop {
+        while !(follows && self.monitor.kept().worst().is_some()) {
             let walked = self.monitor.walk().await;
-            self.tell()?;
-            let walked = walked?;
-            self.save()?;
+            self.keep();
             self.bar.set_position(self.monitor.kept().records());
             if walked == Walked::End {
-                return Ok(());
+                self.monitor.finish();
+                self.keep();
+                return;
             }
         }
     }
 
-    /// Evidence first: a line that names a file is true.
-    fn tell(&mut self) -> anyhow::Result<()> {
-        for Finding { kind, what, evidence } in self.monitor.findings() {
-            self.findings += 1;
-            let evidence = evidence.map(|evidence| self.files.keep(&evidence)).transpose()?;
-            let file = evidence.map(|file| format!(", see {}", file.display()));
-            let line = format!("{kind}: {what}{}", file.unwrap_or_default());
-            self.bar.suspend(|| output::out(&line));
-        }
-        Ok(())
+    fn keep(&mut self) {
+        self.tell();
+        self.save();
     }
 
-    fn save(&mut self) -> anyhow::Result<()> {
-        self.files.save(self.monitor.kept(), self.monitor.seen())
+    /// Evidence first: a line that names a file is true. It is told without, if need be.
+    fn tell(&mut self) {
+        for Finding { kind, what, evidence } in self.monitor.findings() {
+            self.findings += 1;
+            let see = match evidence.map(|evidence| self.files.keep(&evidence)) {
+                None => String::new(),
+                Some(Ok(file)) => format!(", see {}", file.display()),
+                Some(Err(error)) => format!(" (its evidence is not kept: {error:#})"),
+            };
+            let line = format!("{kind}: {what}{see}");
+            self.bar.suspend(|| self.heard.say(&line));
+        }
+    }
+
+    /// Where that fails, the walk goes on: what is found now is told now.
+    fn save(&mut self) {
+        match self.files.save(self.monitor.kept(), self.monitor.seen()) {
+            Ok(()) => {
+                self.unsaved = None;
+                self.monitor.saved();
+            }
+            Err(error) => self.unsaved = Some(error),
+        }
+    }
+
+    /// What could not be asked, or kept, in this round.
+    fn trouble(&mut self) -> Option<anyhow::Error> {
+        let asked = self.monitor.trouble().iter().map(ToString::to_string);
+        let unsaved = self.unsaved.take().map(|error| format!("{error:#}"));
+        let all: Vec<_> = asked.chain(unsaved).collect();
+        (!all.is_empty()).then(|| anyhow!(all.join("; ")))
     }
 
     fn summary(&self) {
-        let kept = self.monitor.kept();
-        let (records, size, findings) = (kept.records(), kept.size(), self.findings);
-        output::out(&format!("{records} of {size} records judged, {findings} findings"));
+        let (kept, findings) = (self.monitor.kept(), self.findings);
+        let (unjudged, uncompared) = (kept.unjudged(), kept.uncompared());
+        let (judged, size) = (kept.records().saturating_sub(unjudged), kept.size());
+        let also = |records: u64, how: &str| match records {
+            0 => String::new(),
+            _ => format!(", {records} {how}"),
+        };
+        let also = also(unjudged, "passed over") + &also(uncompared, "not compared");
+        output::out(&format!("{judged} of {size} records judged, {findings} findings{also}"));
     }
 }
 

@@ -372,7 +372,7 @@ pub(super) const KEYS: &[Key] = &[
         path: "policy.private",
         kind: List(&Pattern),
         default: Is("[]"),
-        doc: "Module patterns that are never asked of a public proxy or checksum database: they come from their own repositories only. GOPRIVATE, GONOPROXY and names below .internal, .local, .corp, .lan and .home.arpa are private too.",
+        doc: "Module patterns that are never asked of a public proxy or checksum database: they come from their own repositories only. GOPRIVATE, GONOPROXY and names below .internal, .local, .corp, .lan and .home.arpa are private too, golang.org/toolchain and golang.org/x never.",
         wrong: "A private module that is left out is named to public servers. A public one that is listed is fetched from its repository, and served as private ones are.",
     },
     Key {
@@ -402,7 +402,7 @@ pub(super) const KEYS: &[Key] = &[
         path: "sumdb.key_file",
         kind: Path,
         default: None,
-        doc: "The key of larder's own checksum database, made by `larder sumdb init`; `keys/sumdb` in the data folder unless it is named. Only its owner may read it.",
+        doc: "The key of larder's own checksum database, made by `larder sumdb init`; `keys/sumdb` in the data folder unless it is named. While `larder sumdb rotate` changes the key, the next one lies beside it, in `<key_file>.next`. Mode 0600: a key that others may read is not used.",
         wrong: "Missing, or another key: private modules that were not recorded yet answer 503, everything else goes on.",
     },
     Key {

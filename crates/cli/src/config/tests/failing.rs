@@ -52,6 +52,19 @@ fn an_unknown_key_is_shown_with_the_one_that_was_meant() {
 }
 
 #[test]
+fn a_reserved_key_says_what_for() {
+    insta::assert_snapshot!(problems("[sumdb]\nwitnesses = ['w.example']\n"), @r"
+    error: sumdb.witnesses is reserved, for heads that wait for cosignatures of witnesses
+     --> larder.toml:2:1
+      |
+    2 | witnesses = ['w.example']
+      | ^^^^^^^^^ expected none of it: that is not built
+    ");
+    let shown = problems_of("LARDER_SUMDB_BLINDING", "on");
+    assert!(shown.contains("SUMDB_BLINDING"), "{shown}");
+}
+
+#[test]
 fn an_unclosed_array_is_shown() {
     let shown = problems("server.listen = ['127.0.0.1:1'\n[store]\n");
     assert!(shown.starts_with("error: "), "{shown}");

@@ -2,14 +2,18 @@
 #![expect(clippy::disallowed_methods, reason = "reads what programs wrote")]
 
 mod direct;
+mod erase;
 mod go;
 mod kill;
 mod monitor;
 mod outage;
 mod own;
+mod own_clients;
+mod own_kill;
 mod prefix;
 mod private;
 mod remote;
+mod rotate;
 mod serve;
 mod ssh;
 mod verified;

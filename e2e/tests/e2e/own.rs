@@ -9,21 +9,21 @@ use testkit::{Behaviour, FakeSumdb, FakeUpstream, ModuleVersion, Modules};
 
 use super::direct::{World, host, package};
 
-const NAME: &str = "sum.corp.example/go";
+pub(crate) const NAME: &str = "sum.corp.example/go";
 const PUBLIC: &str = "sum.example.com/db";
 
 /// Private repositories, a public proxy, and a public database below it.
-struct Company {
-    world: World,
-    upstream: FakeUpstream,
-    sumdb: FakeSumdb,
-    settings: Settings,
+pub(crate) struct Company {
+    pub(crate) world: World,
+    pub(crate) upstream: FakeUpstream,
+    pub(crate) sumdb: FakeSumdb,
+    pub(crate) settings: Settings,
     /// What clients set GOSUMDB to.
-    key: String,
+    pub(crate) key: String,
 }
 
 impl Company {
-    fn new() -> anyhow::Result<Self> {
+    pub(crate) fn new() -> anyhow::Result<Self> {
         let world = World::new()?;
         host(&world)?;
         let mut modules = Modules::new();
@@ -50,7 +50,7 @@ impl Company {
     }
 
     /// A user with nothing cached who sets what `larder sumdb setup` prints, and no more.
-    fn user(&self, go: &Go, home: &str, larder: &Larder) -> anyhow::Result<Client> {
+    pub(crate) fn user(&self, go: &Go, home: &str, larder: &Larder) -> anyhow::Result<Client> {
         let client = self.world.client(go, home, larder.url())?;
         Ok(client
             .with("GOSUMDB", &self.key)
@@ -67,7 +67,7 @@ impl Company {
     }
 
     /// What the public world has heard of private names.
-    fn heard(&self) -> Vec<String> {
+    pub(crate) fn heard(&self) -> Vec<String> {
         let seen = self.upstream.seen().into_iter().chain(self.sumdb.requests());
         let private = |path: &String| path.contains("github.com") || path.contains("gopkg.in");
         seen.map(|seen| seen.path).filter(private).collect()
@@ -149,14 +149,12 @@ fn a_client_that_is_lied_to_says_so() -> anyhow::Result<()> {
         let user = company.user(&go, &format!("honest-{}", go.version()), &larder)?;
         user.project(&[("github.com/u/root", "v1.0.0")])?.build_and_run()?;
         larder.stop()?;
-        // Whoever can write to the data folder changes bytes and facts, but has no key.
+        // Whoever can write to the data folder changes bytes, and lets the facts call them recorded;
+        // but has no key.
         let folder = company.settings.data().join("modules/github.com/u/root/@v");
         let file = folder.join("v1.0.0.mod");
         let honest = fs::read(&file)?;
         fs::write(&file, "module github.com/u/root\n\ngo 1.20\n")?;
-        let facts = company.settings.data().join("facts/github.com/u/root/@v/v1.0.0.json");
-        let kept = fs::read(&facts)?;
-        fs::remove_file(&facts)?;
         let larder = Larder::start(&company.settings)?;
         let user = company.user(&go, &format!("lied-{}", go.version()), &larder)?;
         let project = user.project(&[("github.com/u/root", "v1.0.0")])?;
@@ -164,7 +162,6 @@ fn a_client_that_is_lied_to_says_so() -> anyhow::Result<()> {
         ensure!(error.contains("SECURITY ERROR"), "{}: {error}", go.version());
         larder.stop()?;
         fs::write(&file, honest)?;
-        fs::write(&facts, kept)?;
     }
     Ok(())
 }
@@ -180,7 +177,8 @@ fn the_log_is_read_as_go_and_as_witnesses_read_it() -> anyhow::Result<()> {
     let original = larder.get(&format!("/sumdb/{PUBLIC}/lookup/example.com/a@v1.0.0"))?;
     let record = |text: &str| text.lines().skip(1).take(2).map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(record(&public.text()), record(&original.text()));
-    assert_eq!(lookup("github.com/u/root@v9.0.0")?.status, 404);
+    assert_eq!(lookup("github.com/u/root@v1.9.0")?.status, 404);
+    assert_eq!(lookup("github.com/u/root@v9.0.0")?.status, 400, "no version of that path");
     assert_eq!(lookup("github.com/u/none@v1.0.0")?.status / 100, 5);
     assert_eq!(lookup("example.com/none@v1.0.0")?.status, 503);
     for path in ["supported", "latest", "checkpoint", "tile/8/0/000.p/3", "tile/0/000.p/3"] {
@@ -228,6 +226,86 @@ fn without_the_key_new_private_versions_wait_and_everything_else_goes_on() -> an
 }
 
 #[test]
+fn a_recorded_name_stays_private_when_its_pattern_is_gone() -> anyhow::Result<()> {
+    let company = Company::new()?;
+    let larder = Larder::start(&company.settings)?;
+    let lookup =
+        |larder: &Larder, module: &str| larder.get(&format!("/sumdb/{NAME}/lookup/{module}"));
+    assert_eq!(lookup(&larder, "github.com/u/root@v1.0.0")?.status, 200);
+    assert_eq!(lookup(&larder, "example.com/a@v1.0.0")?.status, 200);
+    for asked in ["github.com/u/root@main", "nonsense"] {
+        assert_eq!(lookup(&larder, asked)?.status, 400, "{asked}");
+    }
+    larder.stop()?;
+    // Somebody takes the name, on the public proxy and in the public database.
+    let squatted =
+        ModuleVersion::new("github.com/u/root", "v1.0.1").file("evil.go", "package evil\n");
+    company.upstream.change(|modules| modules.add(&squatted));
+    company.sumdb.add_modules(&company.upstream.modules());
+    let proxies = format!("{},direct", company.upstream.url());
+    let open = company.settings.clone().with("LARDER_UPSTREAM_PROXIES", &proxies);
+    let open = open.with("LARDER_POLICY_PRIVATE", "");
+    let larder = Larder::start(&open)?;
+    for suffix in ["info", "mod", "zip"] {
+        let answer = larder.get(&format!("/github.com/u/root/@v/v1.0.1.{suffix}"))?;
+        assert_eq!(answer.status, 404, "{suffix}: {}", answer.text());
+    }
+    for asked in ["github.com/u/root@v1.0.1", "github.com/u/root/v2@v2.0.0"] {
+        let answer = lookup(&larder, asked)?;
+        ensure!(answer.status != 200, "{asked}: {}", answer.text());
+    }
+    for path in [
+        format!("/sumdb/{NAME}/lookup/github.com/u/root@v1.0.0"),
+        "/github.com/u/root/@v/list".into(),
+    ] {
+        let far = larder.request("GET", &path).header("X-Forwarded-For", "192.0.2.1").send()?;
+        assert_eq!(far.status, 403, "{path}");
+        ensure!(far.text().contains("recorded in our own log"), "{}", far.text());
+    }
+    assert_eq!(larder.get("/github.com/u/root/@v/v1.0.0.zip")?.status, 200);
+    assert_eq!(company.heard(), [""; 0]);
+    larder.stop()?;
+    let verified = open.run("verify", &[])?;
+    ensure!(verified.contains(" 0 unconfirmed, 0 bad"), "{verified}");
+    // The reverse: what was recorded as public is not private by a pattern.
+    let all = company.settings.clone().with("LARDER_POLICY_PRIVATE", "github.com,example.com");
+    let larder = Larder::start(&all)?;
+    let bound = larder.get("/example.com/a/@v/v1.0.0.zip")?;
+    ensure!(bound.status == 403 && bound.text().contains("take it out"), "{}", bound.text());
+    Ok(())
+}
+
+#[test]
+fn a_pattern_that_is_added_by_mistake_and_taken_back_leaves_nothing_behind() -> anyhow::Result<()> {
+    let company = Company::new()?;
+    // The module is public; its repository has other content by now.
+    let mut modules = Modules::new();
+    modules.add(&ModuleVersion::new("github.com/u/root", "v0.9.0"));
+    modules.add(&ModuleVersion::new("github.com/u/root", "v1.0.0"));
+    company.sumdb.add_modules(&modules);
+    let proxy = FakeUpstream::start(modules)?;
+    let proxies = format!("{},{}", proxy.url(), company.upstream.url());
+    let mistaken = company.settings.clone().with("LARDER_UPSTREAM_PROXIES", &proxies);
+    let open = mistaken.clone().with("LARDER_POLICY_PRIVATE", "gopkg.in");
+    let larder = Larder::start(&open)?;
+    let lookup = format!("/sumdb/{NAME}/lookup/github.com/u/root@");
+    assert_eq!(larder.get(&format!("{lookup}v0.9.0"))?.status, 200);
+    larder.stop()?;
+    let larder = Larder::start(&mistaken)?;
+    for suffix in ["zip", "mod"] {
+        let refused = larder.get(&format!("/github.com/u/root/@v/v1.0.0.{suffix}"))?;
+        assert_eq!(refused.status, 403, "{suffix}: {}", refused.text());
+    }
+    larder.stop()?;
+    let larder = Larder::start(&open)?;
+    let go = Go::all()?.remove(0);
+    let user = company.user(&go, "taken-back", &larder)?;
+    user.project(&[("github.com/u/root", "v1.0.0")])?.build_and_run()?;
+    assert_eq!(proxy.calls("*/root/@v/v1.0.0.zip"), 1);
+    Ok(())
+}
+
+#[test]
 fn a_store_from_before_the_log_is_recorded() -> anyhow::Result<()> {
     let world = World::new()?;
     host(&world)?;
@@ -270,12 +348,23 @@ fn a_state_from_a_backup_freezes_the_log_until_it_is_recovered() -> anyhow::Resu
         }
         if !lost {
             fs::copy(&backup, &state)?;
-            let larder = Larder::start(&company.settings)?;
-            let refused = larder.get("/github.com/u/!major/v2/@v/v2.0.0.zip")?;
-            assert_eq!(refused.status, 503, "{}", refused.text());
-            assert_eq!(larder.get("/github.com/u/root/@v/v1.0.0.zip")?.status, 200);
-            larder.stop()?;
         }
+        let larder = Larder::start(&company.settings)?;
+        for file in ["mod", "zip"] {
+            let refused = larder.get(&format!("/github.com/u/!major/v2/@v/v2.0.0.{file}"))?;
+            assert_eq!(refused.status, 503, "{file}, lost {lost}: {}", refused.text());
+        }
+        let supported = format!("/sumdb/{NAME}/supported");
+        for path in ["/github.com/u/root/@v/v1.0.0.zip", &supported] {
+            assert_eq!(larder.get(path)?.status, 200, "{path}, lost {lost}");
+        }
+        let ready = larder.get("/readyz")?.text();
+        ensure!(ready.contains("log is frozen"), "lost {lost}: {ready}");
+        if lost {
+            assert_eq!(lookup(&larder, "github.com/u/root@v1.0.0")?.status, 503);
+            assert_eq!(larder.get("/example.com/a/@v/v1.0.0.zip")?.status, 200);
+        }
+        larder.stop()?;
         let told = company.settings.run("sumdb recover", &[])?;
         ensure!(told.contains("the log is whole"), "{told}");
         let larder = Larder::start(&company.settings)?;
